@@ -1,0 +1,112 @@
+package actor
+
+import (
+	proto "github.com/asynkron/protoactor-go/actor"
+)
+
+// A Context is a port as its own code sees it. It is for the goroutine that
+// runs the port's setup or handler, and for as long as that takes.
+type Context struct {
+	port  *port
+	proto proto.Context
+	self  PortID
+	reply PortID
+}
+
+// System returns the system that the port is on.
+func (c *Context) System() *System { return c.port.sys }
+
+// Self returns the port's ID. (AEMP: $SELF.)
+func (c *Context) Self() PortID { return c.self }
+
+// Node returns the node ID of the port's system. (AEMP: $NODE.)
+func (c *Context) Node() NodeID { return c.port.sys.Node() }
+
+// Proto returns the protoactor-go context of the port.
+func (c *Context) Proto() proto.Context { return c.proto }
+
+// Receive sets the receiver for messages with that tag, in the place of a
+// former one; nil removes it. (AEMP: rcv $SELF, tag => sub.)
+func (c *Context) Receive(tag string, h Handler) {
+	p := c.port
+	if h == nil {
+		delete(p.tags, tag)
+		return
+	}
+	if p.tags == nil {
+		p.tags = make(map[string]Handler)
+	}
+	p.tags[tag] = h
+}
+
+// Default sets the receiver for messages that no receiver for a tag wants, in
+// the place of a former one; nil removes it. (AEMP: rcv $SELF, sub.) A message
+// that nobody wants kills the port with the reason "unhandled_message".
+func (c *Context) Default(h Handler) { c.port.fallback = h }
+
+// Reply returns the port that an answer to the current message should go to:
+// its last element, if that is a port ID; otherwise the empty ID.
+func (c *Context) Reply() PortID { return c.reply }
+
+// Respond sends an answer to [Context.Reply]. Without one it does nothing.
+func (c *Context) Respond(msg ...any) error {
+	if c.reply == "" {
+		return nil
+	}
+	return c.port.sys.Send(c.reply, msg...)
+}
+
+// Send sends a message to a port; see [System.Send].
+func (c *Context) Send(to PortID, msg ...any) error { return c.port.sys.Send(to, msg...) }
+
+// Spawn makes a port on a node by calling a function there; see
+// [System.Spawn].
+func (c *Context) Spawn(node NodeID, function string, args ...any) PortID {
+	return c.port.sys.Spawn(node, function, args...)
+}
+
+// Kill ends the port when the handler returns: no further message is dealt
+// with. Its monitors get the reason. (AEMP: kil $SELF.)
+func (c *Context) Kill(reason ...any) {
+	s, name := c.port.sys, c.proto.Self().Id
+	if process, ok := s.lookup(name); ok && len(reason) > 0 {
+		s.expectDeath(process, name, append(Reason(nil), reason...), false)
+	}
+	c.proto.Stop(c.proto.Self())
+}
+
+// Monitor calls fn in this port, in turn with its messages, when the other
+// port dies: once, with the reason. It behaves like [System.Monitor] otherwise,
+// and ends with this port. If fn panics, this port dies.
+func (c *Context) Monitor(port PortID, fn func(Reason)) (stop func()) {
+	m := &monitor{}
+	m.action = portAction{m, c.proto.Self(), fn}
+	return c.hold(port, m)
+}
+
+// Link kills this port when the other dies, with the same reason; a normal end
+// does not spread. (AEMP: mon $port.) The returned function ends the link.
+func (c *Context) Link(port PortID) (stop func()) {
+	return c.hold(port, &monitor{action: linkAction(c.self)})
+}
+
+func (c *Context) hold(port PortID, m *monitor) (stop func()) {
+	stop = c.port.sys.start(port, m)
+	c.port.hold(m, stop)
+	return stop
+}
+
+// A portAction calls a function in a port.
+type portAction struct {
+	m    *monitor
+	port *proto.PID
+	fn   func(Reason)
+}
+
+func (a portAction) fire(s *System, _ PortID, reason Reason) {
+	s.actors.Root.Send(a.port, inPort(func() {
+		if !a.m.ended.Swap(true) {
+			a.fn(reason)
+		}
+	}))
+}

@@ -1,0 +1,152 @@
+package actor
+
+import (
+	"fmt"
+
+	proto "github.com/asynkron/protoactor-go/actor"
+
+	"github.com/portmesh/portmesh/aemp"
+)
+
+// A Handler receives messages for a port, one at a time. A receiver for a tag
+// gets the message without it, so that the elements are the arguments; the
+// default receiver gets the whole message. The context is valid until the
+// handler returns.
+//
+// When a handler returns an error or panics, the port dies with the reason
+// "die" and the error's text, unless its supervisor decides otherwise.
+type Handler func(c *Context, m Message) error
+
+// Port makes a port. (AEMP: port, rcv.) Its setup runs in the port, before any
+// message, and says with [Context.Receive] what the port receives; if it fails
+// the port dies. The ID is valid at once.
+func (s *System) Port(setup func(c *Context) error) PortID {
+	pid := s.actors.Root.Spawn(s.portProps(setup))
+	return s.Node().Port(pid.Id)
+}
+
+// NamedPort makes a port with a well-known name, for those who cannot learn it
+// otherwise. The error wraps [ErrNameTaken].
+//
+// AEMP promises that the name of a port that died does not come back. Whoever
+// gives the same name again takes over what was sent to the former port.
+func (s *System) NamedPort(name string, setup func(c *Context) error) (PortID, error) {
+	if _, err := s.actors.Root.SpawnNamed(s.portProps(setup), name); err != nil {
+		return "", fmt.Errorf("actor: port %q: %w", name, ErrNameTaken)
+	}
+	return s.Node().Port(name), nil
+}
+
+// portProps returns the props of a port at the top level, where the decision
+// about a failure is to let the port die.
+func (s *System) portProps(setup func(c *Context) error) *proto.Props {
+	return proto.PropsFromProducer(func() proto.Actor {
+		return &port{sys: s, setup: setup}
+	}, proto.WithGuardian(letDie))
+}
+
+var letDie = proto.NewOneForOneStrategy(0, 0, func(any) proto.Directive { return proto.StopDirective })
+
+// A port is the actor behind a port that this package made. All of it is owned
+// by the goroutine that runs the actor.
+type port struct {
+	sys      *System
+	setup    func(c *Context) error
+	context  Context
+	tags     map[string]Handler
+	fallback Handler
+	monitors []heldMonitor
+}
+
+// A heldMonitor is one that ends with the port that made it.
+type heldMonitor struct {
+	m    *monitor
+	stop func()
+}
+
+// An inPort is a function to be run in a port, in turn with its messages.
+type inPort func()
+
+// Receive implements protoactor-go's Actor.
+func (p *port) Receive(pc proto.Context) {
+	switch m := pc.Message().(type) {
+	case Message:
+		p.receive(pc, m)
+	case inPort:
+		m()
+	case *proto.Started:
+		p.started(pc)
+	case *proto.Restarting, *proto.Stopped:
+		p.endMonitors()
+	case proto.SystemMessage, proto.AutoReceiveMessage, *proto.ReceiveTimeout:
+	default:
+		p.receive(pc, Message{m})
+	}
+}
+
+func (p *port) started(pc proto.Context) {
+	p.context = Context{port: p, proto: pc, self: p.sys.Node().Port(pc.Self().Id)}
+	p.check(p.setup(&p.context))
+}
+
+func (p *port) receive(pc proto.Context, m Message) {
+	c := &p.context
+	c.reply = ""
+	if sender := pc.Sender(); sender != nil {
+		// Whoever asks through protoactor-go names the reply port apart; here
+		// it is the last element, as in AEMP.
+		c.reply = PortOf(sender)
+		if replyPort(m) != c.reply {
+			m = append(m[:len(m):len(m)], string(c.reply))
+		}
+	} else {
+		c.reply = replyPort(m)
+	}
+	if tag, ok := m.Tag(); ok {
+		if h := p.tags[tag]; h != nil {
+			p.check(h(c, m[1:]))
+			return
+		}
+	}
+	if p.fallback == nil {
+		panic(&fatal{unhandled(m)})
+	}
+	p.check(p.fallback(c, m))
+}
+
+func unhandled(m Message) Reason {
+	what := "an empty message"
+	if len(m) > 0 {
+		what = fmt.Sprintf("message '%v'", m[0])
+	}
+	return Reason{aemp.ReasonUnhandled, "no callback found for " + what}
+}
+
+// check lets the port fail, in the way that protoactor-go knows.
+func (p *port) check(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// hold remembers a monitor until it fires or the port ends.
+func (p *port) hold(m *monitor, stop func()) {
+	if len(p.monitors) == cap(p.monitors) {
+		kept := p.monitors[:0]
+		for _, h := range p.monitors {
+			if !h.m.ended.Load() {
+				kept = append(kept, h)
+			}
+		}
+		clear(p.monitors[len(kept):])
+		p.monitors = kept
+	}
+	p.monitors = append(p.monitors, heldMonitor{m, stop})
+}
+
+func (p *port) endMonitors() {
+	for _, h := range p.monitors {
+		h.stop()
+	}
+	p.monitors = nil
+}

@@ -1,0 +1,164 @@
+package actor
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	proto "github.com/asynkron/protoactor-go/actor"
+
+	"github.com/portmesh/portmesh/aemp"
+)
+
+// A Provider connects a system to other nodes; package remote is one. Its
+// methods are called by any goroutine. Only Send may wait, and only for a peer
+// that is slow to read.
+//
+// What a provider accepts for a node is delivered in order, or the provider
+// calls [Gateway.NodeDown] before it delivers anything that came later.
+type Provider interface {
+	// Send sends a message to a port of another node.
+	Send(node NodeID, m Outgoing) error
+	// Kill asks the port's node to kill it.
+	Kill(port PortID, reason Reason) error
+	// Monitor asks the port's node to tell when the port dies; for a node
+	// port it makes a connection. It is called when the first monitor on the
+	// port appears, and Unmonitor when the last one goes. Both are called
+	// with a lock held, and must neither wait nor call the system.
+	Monitor(port PortID)
+	Unmonitor(port PortID)
+	// Nodes returns the nodes that are connected.
+	Nodes() []NodeID
+}
+
+// Outgoing is a message on its way to another node.
+type Outgoing struct {
+	// Port is the name of the port.
+	Port string
+	// Message is the message: a [Message], or any single value.
+	Message any
+	// Reply is the port that an answer should go to. It travels as the last
+	// element, where Perl's cal puts it. Empty means none.
+	Reply PortID
+	// NoWait marks what must not wait for a slow peer, because it answers or
+	// controls: the provider gives up the peer instead when too much piles up.
+	NoWait bool
+}
+
+// Encode writes the packet, appended to dst. With an error, which wraps
+// [aemp.ErrUnsupportedValue], dst is as it was.
+func (o Outgoing) Encode(e aemp.Encoder, dst []byte) ([]byte, error) {
+	m, ok := o.Message.(Message)
+	if !ok {
+		m = Message{o.Message}
+	}
+	if o.Reply != "" {
+		m = append(m[:len(m):len(m)], o.Reply)
+	}
+	return aemp.EncodeMessage(e, dst, o.Port, m...)
+}
+
+// A Gateway is the side of a system that a provider works with.
+type Gateway struct {
+	// Secure refuses requests of other nodes to spawn and to call functions.
+	// It is set before the first of them.
+	Secure bool
+
+	s *System
+}
+
+// Attach makes the system the node of that name, which sends through p what is
+// for other nodes. It fails with [ErrAttached] when there is a provider
+// already. Attach before ports are made whose IDs other nodes will see: the
+// IDs of earlier ones name [LocalNode].
+func (s *System) Attach(node NodeID, p Provider) (*Gateway, error) {
+	if err := node.Validate(); err != nil {
+		return nil, fmt.Errorf("actor: %w", err)
+	}
+	if !s.provider.CompareAndSwap(nil, &p) {
+		return nil, ErrAttached
+	}
+	s.node.Store(&node)
+	s.actors.ProcessRegistry.Address = string(node)
+	return &Gateway{s: s}, nil
+}
+
+// Detach ends what Attach began, and fires the monitors on all other nodes.
+// The system keeps its name.
+func (g *Gateway) Detach() {
+	g.s.provider.Store(nil)
+	g.s.remote.mu.Lock()
+	nodes := slices.Collect(maps.Keys(g.s.remote.nodes))
+	g.s.remote.mu.Unlock()
+	for _, node := range nodes {
+		g.NodeDown(node, aemp.TransportError(node, ErrNoNetwork.Error()))
+	}
+}
+
+// Deliver reads what is left of a packet and hands it to the local port of
+// that name. An error is that of the decoder, or wraps [aemp.ErrValue].
+func (g *Gateway) Deliver(port []byte, d aemp.Decoder) error {
+	name := string(port)
+	m, err := aemp.DecodeMessage(d)
+	if err != nil {
+		return err
+	}
+	process, ok := g.s.lookup(name)
+	if !ok {
+		g.s.deadLetter(name, m)
+		return nil
+	}
+	g.s.post(process, name, m, replyPort(m))
+	return nil
+}
+
+// replyPort returns the last element of a message if it can be the port that
+// an answer is to be sent to.
+func replyPort(m Message) PortID {
+	if len(m) == 0 {
+		return ""
+	}
+	var port PortID
+	switch last := m[len(m)-1].(type) {
+	case string:
+		port = PortID(last)
+	case PortID:
+		port = last
+	}
+	if port.IsNodePort() || port.Node().Validate() != nil {
+		return ""
+	}
+	return port
+}
+
+// Request answers a request to the node port that came from that node:
+// everything but the monitor requests, which belong to a connection.
+func (g *Gateway) Request(from NodeID, m Message) { g.s.request(from, m, g.Secure) }
+
+// Monitor calls fired when the local port dies, once, from whatever goroutine
+// sees it die; it must not wait. The returned function ends the monitor.
+func (g *Gateway) Monitor(name string, fired func(Reason)) (stop func()) {
+	return g.s.startLocal(name, &monitor{action: inlineAction(fired)})
+}
+
+// Kill kills the local port of that name.
+func (g *Gateway) Kill(name string, reason Reason) { g.s.kill(name, reason) }
+
+// PortDied fires the monitors on a port of another node.
+func (g *Gateway) PortDied(port PortID, reason Reason) {
+	if !port.IsNodePort() {
+		g.s.fire(&g.s.remote, port, reason)
+	}
+}
+
+// NodeDown fires all monitors on that node and its ports. When it returns,
+// each has at least been posted to where it is dealt with, before anything
+// that is sent later.
+func (g *Gateway) NodeDown(node NodeID, reason Reason) { g.s.fireNode(node, reason) }
+
+// Watch makes protoactor-go's Watch on the port of another node: the watcher
+// gets one Terminated. Unwatch ends it.
+func (g *Gateway) Watch(who, watcher *proto.PID) { g.s.watch(who, watcher) }
+
+// Unwatch ends what Watch began.
+func (g *Gateway) Unwatch(who, watcher *proto.PID) { g.s.unwatch(who, watcher) }

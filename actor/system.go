@@ -1,0 +1,308 @@
+package actor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	proto "github.com/asynkron/protoactor-go/actor"
+
+	"github.com/portmesh/portmesh/aemp"
+)
+
+// The names of the protocol, under which this package uses them.
+type (
+	// A NodeID names a node; see [aemp.NodeID].
+	NodeID = aemp.NodeID
+	// A PortID names a port anywhere in the mesh; see [aemp.PortID].
+	PortID = aemp.PortID
+	// A Message is a list of values, its tag first; see [aemp.Message].
+	Message = aemp.Message
+	// A Reason tells why a port died; see [aemp.Reason].
+	Reason = aemp.Reason
+)
+
+// LocalNode is the node ID of a system that is no node of a mesh. It always
+// names the system itself, also after it has got a proper ID.
+const LocalNode NodeID = "nonhost"
+
+// Errors of this package. What a method returns may wrap them.
+var (
+	// ErrNoNetwork: the port is on another node, and the system is not
+	// connected to any.
+	ErrNoNetwork = errors.New("no network: the system is not a node")
+	// ErrNameTaken: there is already a port or function of that name.
+	ErrNameTaken = errors.New("name is taken")
+	// ErrAttached: the system is already a node.
+	ErrAttached = errors.New("the system is already a node")
+)
+
+// A System holds the ports of one process, on a protoactor-go actor system.
+// All its methods may be called by any goroutine at any time.
+type System struct {
+	// Immutable.
+	actors *proto.ActorSystem
+	log    *slog.Logger
+
+	node     atomic.Pointer[NodeID] // our name
+	provider atomic.Pointer[Provider]
+
+	functions functionTable
+	local     monitorTable // on our own ports, under LocalNode
+	remote    monitorTable // on the ports of other nodes
+	watches   watchTable
+	watcher   *watcher
+	callbacks callbackQueue
+}
+
+// An Option changes what [NewSystem] makes.
+type Option func(*options)
+
+type options struct {
+	logger *slog.Logger
+	proto  []proto.ConfigOption
+}
+
+// WithLogger sets the logger for the system and for protoactor-go below it.
+// Without it, warnings and errors go to [slog.Default].
+func WithLogger(l *slog.Logger) Option { return func(o *options) { o.logger = l } }
+
+// WithProtoOptions passes options on to protoactor-go, for example a metrics
+// provider.
+func WithProtoOptions(opts ...proto.ConfigOption) Option {
+	return func(o *options) { o.proto = append(o.proto, opts...) }
+}
+
+// NewSystem returns a system without any port. It starts no goroutine and
+// needs no network; package remote makes it a node of a mesh.
+func NewSystem(opts ...Option) *System {
+	var o options
+	for _, opt := range opts {
+		opt(&o)
+	}
+	if o.logger == nil {
+		o.logger = slog.New(quietHandler{slog.Default().Handler()})
+	}
+	config := append([]proto.ConfigOption{
+		proto.WithLoggerFactory(func(*proto.ActorSystem) *slog.Logger { return o.logger }),
+		// The throttle keeps a goroutine for this long behind a dead letter.
+		proto.WithDeadLetterThrottleInterval(50 * time.Millisecond),
+	}, o.proto...)
+	s := &System{actors: proto.NewActorSystem(config...), log: o.logger}
+	node := LocalNode
+	s.node.Store(&node)
+	// Names must not come again when the process is started anew under the
+	// same node ID (section 1 of the protocol). The sequence starts at the
+	// time in microseconds, with room for 4096 names in each.
+	atomic.StoreUint64(&s.actors.ProcessRegistry.SequenceID, uint64(time.Now().UnixMicro())<<12)
+	s.startWatcher()
+	return s
+}
+
+// Actors returns the protoactor-go system below. Whatever is spawned there is
+// a port of this system.
+func (s *System) Actors() *proto.ActorSystem { return s.actors }
+
+// Logger returns the logger of the system.
+func (s *System) Logger() *slog.Logger { return s.log }
+
+// Node returns the system's node ID: [LocalNode] before it is a node.
+func (s *System) Node() NodeID { return *s.node.Load() }
+
+// IsLocal reports whether the port would be on this system.
+func (s *System) IsLocal(port PortID) bool { return s.isLocal(port.Node()) }
+
+func (s *System) isLocal(node NodeID) bool { return node == s.Node() || node == LocalNode }
+
+// PID returns the protoactor-go PID of a port.
+func (s *System) PID(port PortID) *proto.PID {
+	node, name := port.Split()
+	return proto.NewPID(string(node), name)
+}
+
+// PortOf returns the port ID of a protoactor-go PID.
+func PortOf(pid *proto.PID) PortID {
+	return NodeID(pid.Address).Port(pid.Id).Canonical()
+}
+
+// Send sends a message to a port: by custom a tag and arguments. (AEMP: snd.)
+//
+// It does not wait for the port. To a port on another node the message is
+// encoded at once; Send waits only when so much is on its way to that node
+// that the peer has to catch up first. A port that does not exist swallows the
+// message, as in AEMP; on this node it shows up among protoactor-go's dead
+// letters.
+//
+// An error means that the message was not accepted: it cannot be encoded
+// ([aemp.ErrUnsupportedValue]), or there is no network ([ErrNoNetwork]). That
+// it arrives is not promised; what is promised is that no later message
+// arrives in its place before the port's monitors have fired.
+//
+// A sent message must not be changed any more.
+func (s *System) Send(to PortID, msg ...any) error { return s.send(to, msg, false) }
+
+func (s *System) send(to PortID, msg Message, noWait bool) error {
+	node, name := to.Split()
+	if s.isLocal(node) {
+		s.deliver(name, append(Message(nil), msg...))
+		return nil
+	}
+	p, err := s.network()
+	if err == nil {
+		err = p.Send(node, Outgoing{Port: name, Message: msg, NoWait: noWait})
+	}
+	if err != nil {
+		return fmt.Errorf("actor: send to %s: %w", to, err)
+	}
+	return nil
+}
+
+// deliver hands a message to a local port.
+func (s *System) deliver(name string, m Message) {
+	if name == "" {
+		s.request(s.Node(), m, false)
+		return
+	}
+	process, ok := s.lookup(name)
+	if !ok {
+		s.deadLetter(name, m)
+		return
+	}
+	s.post(process, name, m, "")
+}
+
+// lookup finds the process of a local port. The processes that protoactor-go
+// and this package register for their own use are no ports: some of them
+// panic when they get a message.
+func (s *System) lookup(name string) (proto.Process, bool) {
+	process, ok := s.actors.ProcessRegistry.GetLocal(name)
+	if !ok || name == "eventstream" || name == "deadletter" || name == watcherName ||
+		strings.HasPrefix(name, "guardian$") {
+		return nil, false
+	}
+	return process, true
+}
+
+// post puts a message into the mailbox of a process. A reply port, if there is
+// one, becomes the sender that protoactor-go actors answer.
+func (s *System) post(process proto.Process, name string, m any, reply PortID) {
+	if reply != "" {
+		m = &proto.MessageEnvelope{Message: m, Sender: s.PID(reply)}
+	}
+	if _, ok := process.(*proto.ActorProcess); ok {
+		process.SendUserMessage(nil, m)
+		return
+	}
+	// Other processes want to know their own PID: a future, for example, to
+	// remove itself.
+	process.SendUserMessage(s.actors.NewLocalPID(name), m)
+}
+
+func (s *System) deadLetter(name string, m any) {
+	s.actors.EventStream.Publish(&proto.DeadLetterEvent{PID: s.actors.NewLocalPID(name), Message: m})
+}
+
+// Kill ends a port, once it has dealt with the messages that were sent to it
+// before. Its monitors get the reason; no reason at all is a normal end. (AEMP:
+// kil.) Nothing happens to a port that does not exist, nor to a node port.
+//
+// The error is [ErrNoNetwork] or tells that the reason cannot be encoded.
+func (s *System) Kill(port PortID, reason ...any) error {
+	node, name := port.Split()
+	if name == "" {
+		return nil
+	}
+	if s.isLocal(node) {
+		s.kill(name, append(Reason(nil), reason...))
+		return nil
+	}
+	p, err := s.network()
+	if err == nil {
+		err = p.Kill(port, reason)
+	}
+	if err != nil {
+		return fmt.Errorf("actor: kill %s: %w", port, err)
+	}
+	return nil
+}
+
+func (s *System) kill(name string, reason Reason) {
+	process, ok := s.lookup(name)
+	if !ok {
+		return
+	}
+	if _, ok := process.(*proto.ActorProcess); !ok {
+		process.Stop(s.actors.NewLocalPID(name)) // it has no mailbox to wait for
+		return
+	}
+	if !reason.Normal() {
+		s.expectDeath(process, name, reason, false)
+	}
+	process.SendUserMessage(nil, poison)
+}
+
+// poison makes an actor stop behind the messages that are before it.
+var poison = &proto.PoisonPill{}
+
+func (s *System) network() (Provider, error) {
+	p := s.provider.Load()
+	if p == nil {
+		return nil, ErrNoNetwork
+	}
+	return *p, nil
+}
+
+// quietHandler passes warnings and errors.
+type quietHandler struct{ slog.Handler }
+
+func (h quietHandler) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn && h.Handler.Enabled(ctx, level)
+}
+
+func (h quietHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return quietHandler{h.Handler.WithAttrs(attrs)}
+}
+
+func (h quietHandler) WithGroup(name string) slog.Handler {
+	return quietHandler{h.Handler.WithGroup(name)}
+}
+
+// A callbackQueue runs functions one after another, in a goroutine that lives
+// as long as there are any.
+type callbackQueue struct {
+	mu      sync.Mutex
+	waiting []func()
+	running bool
+}
+
+func (q *callbackQueue) run(f func()) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.waiting = append(q.waiting, f)
+	if !q.running {
+		q.running = true
+		go q.loop()
+	}
+}
+
+func (q *callbackQueue) loop() {
+	for {
+		q.mu.Lock()
+		batch := q.waiting
+		q.waiting = nil
+		if len(batch) == 0 {
+			q.running = false
+			q.mu.Unlock()
+			return
+		}
+		q.mu.Unlock()
+		for _, f := range batch {
+			f()
+		}
+	}
+}

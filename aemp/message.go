@@ -1,0 +1,143 @@
+package aemp
+
+import (
+	"fmt"
+	"strings"
+)
+
+// A Message is what one port sends to another: a list whose first element is,
+// by custom, a string that tells what the message is about, its tag.
+//
+// # Values
+//
+// A message that was received holds these types and no others:
+//
+//	nil             undef, null
+//	bool            true and false of JSON, CBOR and MessagePack
+//	int64           a whole number
+//	uint64          a whole number above the largest int64
+//	float64         any other number
+//	string          characters, and bytes that are all ASCII
+//	[]byte          bytes that are not all ASCII
+//	[]any           a list
+//	map[string]any  a map
+//
+// A message to be sent may hold, besides these, every integer and float type,
+// strings and bools of named types such as [PortID], [Message] and [Reason],
+// and slices, arrays, maps with string keys, and pointers to all of them. The
+// table in docs/values.md tells what each becomes on the wire, and what Perl
+// makes of it.
+//
+// Perl does not tell "12" from 12. Use the conversions of [Message.Scan],
+// which take one for the other, rather than type assertions.
+type Message []any
+
+// Tag returns the message's tag, and false when the message is empty or its
+// first element is not a string.
+func (m Message) Tag() (string, bool) {
+	if len(m) == 0 {
+		return "", false
+	}
+	tag, ok := m[0].(string)
+	return tag, ok
+}
+
+// String returns the message in a form for logs, in the manner of JSON.
+func (m Message) String() string { return formatList(m) }
+
+// A Reason tells why a port died. The empty reason is a normal end, and does
+// not spread over links. By custom the first element is a string, its kind;
+// the kinds that the system itself uses are below, and everything else is the
+// application's.
+type Reason []any
+
+// The kinds of reasons that the system uses.
+const (
+	// ReasonDie: a receiver failed; the second element is the error text.
+	ReasonDie = "die"
+	// ReasonUnhandled: a message came for which there is no receiver; the
+	// second element is a text that names its tag.
+	ReasonUnhandled = "unhandled_message"
+	// ReasonNoSuchPort: the port does not exist; a text and the port ID
+	// follow.
+	ReasonNoSuchPort = "no_such_port"
+	// ReasonTransport: the connection to the port's node ended, or could not
+	// be made. The node ID and a text follow. The port may still be alive.
+	ReasonTransport = "transport_error"
+)
+
+// Normal reports whether r is the reason of a normal end.
+func (r Reason) Normal() bool { return len(r) == 0 }
+
+// Kind returns the first element if it is a string.
+func (r Reason) Kind() string {
+	if len(r) == 0 {
+		return ""
+	}
+	kind, _ := r[0].(string)
+	return kind
+}
+
+// String returns the reason in a form for people: "normal", or its elements
+// with blanks between.
+func (r Reason) String() string {
+	if r.Normal() {
+		return "normal"
+	}
+	words := make([]string, len(r))
+	for i, v := range r {
+		if s, ok := v.(string); ok {
+			words[i] = s
+		} else {
+			words[i] = formatValue(v)
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// NoSuchPort returns the reason that the monitors of a port get which does not
+// exist.
+func NoSuchPort(port PortID) Reason {
+	return Reason{ReasonNoSuchPort, "cannot monitor nonexistent port", string(port)}
+}
+
+// TransportError returns the reason that the monitors of a node's ports get
+// when the connection to it ends, or cannot be made.
+func TransportError(node NodeID, text string) Reason {
+	return Reason{ReasonTransport, string(node), text}
+}
+
+func formatList(list []any) string {
+	var b strings.Builder
+	b.WriteByte('[')
+	for i, v := range list {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(formatValue(v))
+	}
+	b.WriteByte(']')
+	return b.String()
+}
+
+func formatValue(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "null"
+	case string:
+		return fmt.Sprintf("%q", v)
+	case PortID:
+		return fmt.Sprintf("%q", string(v))
+	case NodeID:
+		return fmt.Sprintf("%q", string(v))
+	case []byte:
+		return fmt.Sprintf("%q", v)
+	case []any:
+		return formatList(v)
+	case Message:
+		return formatList(v)
+	case Reason:
+		return formatList(v)
+	}
+	return fmt.Sprint(v)
+}

@@ -1,0 +1,124 @@
+package remote
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/portmesh/portmesh/actor"
+	"github.com/portmesh/portmesh/aemp"
+)
+
+// Config says how a node takes part in the mesh. Secret or TLS is needed;
+// every other zero value means the default.
+type Config struct {
+	// NodeID is the name of the node. One that ends in "/" gets a random
+	// suffix, so that many processes can share a configuration. Empty means
+	// the host name and a random suffix.
+	NodeID actor.NodeID
+	// Secret is what all nodes of the mesh share.
+	Secret string
+	// TLS is the certificate, for a mesh that has one; see
+	// [aemp.NewTLSConfig].
+	TLS *tls.Config
+	// Listen are the addresses to listen on, "host:port". Port 0 is a free
+	// one; an empty host is every address. Nil means not to listen: then only
+	// this node can make connections.
+	Listen []string
+	// Seeds are addresses of nodes to be connected with, "host:port", whatever
+	// their names are. They are tried for ever.
+	Seeds []string
+	// Resolve returns the addresses at which a node listens, best first. It
+	// is asked when there is something to be sent to a node that is not
+	// connected. Nil, or no address, means to wait for the node to connect to
+	// us.
+	Resolve func(ctx context.Context, node actor.NodeID) ([]string, error)
+	// Dial opens a connection to an address. Nil means TCP.
+	Dial func(ctx context.Context, address string) (net.Conn, error)
+	// Framings are the framings offered and sent, best first. Nil means
+	// [aemp.DefaultFramings].
+	Framings []aemp.Framing
+	// Limits bound the messages of peers.
+	Limits aemp.Limits
+	// PendingBytes is the high-water mark of what waits to be sent to a node,
+	// in bytes: past it, senders wait. Zero means 4 MiB.
+	PendingBytes int
+	// ConnectInterval is how long a message waits for a node whose address is
+	// not known. Zero means 2 seconds.
+	ConnectInterval time.Duration
+	// MonitorTimeout bounds how long a message waits for a connection, a
+	// handshake takes, and a sender waits for a peer that is slow to read.
+	// Zero means 30 seconds.
+	MonitorTimeout time.Duration
+	// CloseTimeout is how long Close gives the peers to take what was sent.
+	// Zero means 1 second.
+	CloseTimeout time.Duration
+	// Secure refuses other nodes' requests to spawn and to call functions.
+	Secure bool
+}
+
+// withDefaults returns a copy of c that is complete.
+func (c Config) withDefaults() Config {
+	if c.NodeID == "" {
+		host, err := os.Hostname()
+		if err != nil || actor.NodeID(host).Validate() != nil {
+			host = "node"
+		}
+		c.NodeID = actor.NodeID(host + "/")
+	}
+	if strings.HasSuffix(string(c.NodeID), "/") {
+		c.NodeID += actor.NodeID(rand.Text()[:10])
+	}
+	if c.PendingBytes == 0 {
+		c.PendingBytes = 4 << 20
+	}
+	if c.ConnectInterval == 0 {
+		c.ConnectInterval = 2 * time.Second
+	}
+	if c.MonitorTimeout == 0 {
+		c.MonitorTimeout = 30 * time.Second
+	}
+	if c.CloseTimeout == 0 {
+		c.CloseTimeout = time.Second
+	}
+	if c.Dial == nil {
+		c.Dial = func(ctx context.Context, address string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "tcp", address)
+		}
+	}
+	return c
+}
+
+// validate names the field that is wrong.
+func (c Config) validate() error {
+	if err := c.NodeID.Validate(); err != nil {
+		return fmt.Errorf("remote: Config.NodeID: %w", err)
+	}
+	if c.Secret == "" && c.TLS == nil {
+		return fmt.Errorf("remote: Config: neither Secret nor TLS is set")
+	}
+	for _, seed := range c.Seeds {
+		if _, _, err := net.SplitHostPort(seed); err != nil {
+			return fmt.Errorf("remote: Config.Seeds: %w", err)
+		}
+	}
+	return nil
+}
+
+// handshakeConfig returns what connections are made with.
+func (c Config) handshakeConfig() aemp.Config {
+	return aemp.Config{
+		NodeID:           c.NodeID,
+		Secret:           c.Secret,
+		TLS:              c.TLS,
+		Framings:         c.Framings,
+		Limits:           c.Limits,
+		HandshakeTimeout: c.MonitorTimeout,
+	}
+}

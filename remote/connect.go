@@ -1,0 +1,214 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"syscall"
+	"time"
+
+	"github.com/portmesh/portmesh/actor"
+	"github.com/portmesh/portmesh/aemp"
+)
+
+// listen opens the configured listeners, all or none.
+func (n *Node) listen(ctx context.Context) error {
+	var lc net.ListenConfig
+	for _, address := range n.cfg.Listen {
+		l, err := lc.Listen(ctx, "tcp", address)
+		if err != nil {
+			n.closeListeners()
+			return fmt.Errorf("remote: Config.Listen: %w", err)
+		}
+		n.listeners = append(n.listeners, l)
+	}
+	return nil
+}
+
+func (n *Node) closeListeners() {
+	for _, l := range n.listeners {
+		l.Close()
+	}
+}
+
+// maxHandshakes bounds the handshakes that one listener has in progress. More
+// have to wait in the system's queue.
+const maxHandshakes = 256
+
+// acceptLoop takes connections until the listener is closed.
+func (n *Node) acceptLoop(l net.Listener) {
+	room := make(chan struct{}, maxHandshakes)
+	for {
+		nc, err := l.Accept()
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			// Out of file descriptors, most likely: others have to end first.
+			n.log.Error("cannot accept", "address", l.Addr(), "err", err)
+			if !n.sleep(100 * time.Millisecond) {
+				return
+			}
+			continue
+		}
+		select {
+		case room <- struct{}{}:
+		case <-n.ctx.Done():
+			nc.Close()
+			return
+		}
+		started := n.spawn(func() {
+			defer func() { <-room }()
+			if _, err := n.handshake(n.ctx, nc); err != nil {
+				n.logHandshake("accepted connection failed", nc.RemoteAddr().String(), err)
+			}
+		})
+		if !started {
+			nc.Close()
+		}
+	}
+}
+
+// dial connects to an address, and returns the ID of the node that is there.
+func (n *Node) dial(ctx context.Context, address string) (actor.NodeID, error) {
+	nc, err := n.cfg.Dial(ctx, address)
+	if err != nil {
+		return "", err
+	}
+	return n.handshake(ctx, nc)
+}
+
+// handshake makes a link of a connection, whichever side opened it. It returns
+// the ID of the peer as soon as that is known, with an error too.
+func (n *Node) handshake(ctx context.Context, nc net.Conn) (actor.NodeID, error) {
+	var p *peer
+	var slot bool
+	cfg := n.cfg.handshakeConfig()
+	cfg.Admit = func(greeting *aemp.Greeting) (func(context.Context) error, error) {
+		var err error
+		if p, err = n.enter(greeting.Node); err != nil || !p.serializes(greeting) {
+			return nil, err
+		}
+		return func(ctx context.Context) error {
+			err := p.takeSlot(ctx)
+			slot = err == nil
+			return err
+		}, nil
+	}
+	conn, err := aemp.Handshake(ctx, nc, cfg)
+	if err == nil {
+		if err = p.attach(newLink(p, conn)); err != nil {
+			conn.Close()
+		}
+	}
+	if slot {
+		p.freeSlot()
+	}
+	if p == nil {
+		var failed *aemp.HandshakeError
+		if errors.As(err, &failed) {
+			return failed.Peer, err
+		}
+		return "", err
+	}
+	p.leave()
+	return p.id, err
+}
+
+// enter begins a handshake with the peer of that name.
+func (n *Node) enter(id actor.NodeID) (*peer, error) {
+	for {
+		p, err := n.peer(id)
+		if err == nil {
+			err = p.enter()
+		}
+		if errors.Is(err, errGone) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		return p, nil
+	}
+}
+
+// logHandshake tells of a failure once. What is part of normal life is not
+// worth a warning.
+func (n *Node) logHandshake(what, address string, err error) {
+	var failed *aemp.HandshakeError
+	// A peer that goes away without a word may be a probe, or ourselves.
+	silent := errors.As(err, &failed) && failed.Phase == aemp.PhaseGreeting &&
+		(errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET))
+	if silent || errors.Is(err, aemp.ErrConnected) || errors.Is(err, aemp.ErrSelf) || n.ctx.Err() != nil {
+		n.log.Debug(what, "address", address, "err", err)
+		return
+	}
+	n.log.Warn(what, "address", address, "err", err)
+}
+
+// The delays between attempts to reach a seed (section 6 of the protocol): they
+// start at 0.6 to 1.2 seconds, double, and stop growing at the monitor timeout.
+const seedDelay = 600 * time.Millisecond
+
+// seedLoop keeps a connection to the node at an address, whoever that is,
+// until the node closes or it turns out to be ourselves.
+func (n *Node) seedLoop(address string) {
+	delay := seedDelay
+	var last string // what was logged last, so that it is logged once
+	for n.ctx.Err() == nil {
+		id, err := n.dial(n.ctx, address)
+		switch {
+		case errors.Is(err, aemp.ErrSelf):
+			n.log.Info("seed is this node", "address", address)
+			return
+		case err == nil || errors.Is(err, aemp.ErrConnected):
+			delay, last = seedDelay, ""
+			n.waitDown(id)
+		case err.Error() != last:
+			last = err.Error()
+			n.logHandshake("seed cannot be reached", address, err)
+		}
+		if !n.sleep(delay + rand.N(delay)) {
+			return
+		}
+		delay = min(2*delay, n.cfg.MonitorTimeout)
+	}
+}
+
+// waitDown waits until a node is not connected.
+func (n *Node) waitDown(id actor.NodeID) {
+	for {
+		n.mu.RLock()
+		p := n.peers[id]
+		n.mu.RUnlock()
+		if p == nil {
+			return
+		}
+		p.mu.Lock()
+		changed, up := p.changes(), p.link != nil
+		p.mu.Unlock()
+		if !up {
+			return
+		}
+		select {
+		case <-changed:
+		case <-n.ctx.Done():
+			return
+		}
+	}
+}
+
+// sleep waits, and returns whether the node is still open.
+func (n *Node) sleep(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-n.ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,151 @@
+package remote_test
+
+import (
+	"cmp"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/portmesh/portmesh/actor"
+	"github.com/portmesh/portmesh/aemp"
+	"github.com/portmesh/portmesh/remote"
+)
+
+// TestInterop talks to a real Perl node, of whichever generation of
+// AnyEvent::MP the perl in the path, or in PORTMESH_PERL, has installed.
+func TestInterop(t *testing.T) {
+	perl := cmp.Or(os.Getenv("PORTMESH_PERL"), "perl")
+	version, err := exec.Command(perl, "-MAnyEvent::MP", "-e", "print $AnyEvent::MP::VERSION").Output()
+	if err != nil {
+		t.Skipf("NOT RUN: %s has no AnyEvent::MP installed; nothing was tried with real Perl nodes", perl)
+	}
+	framings := []string{"json", "cbor"}
+	if strings.HasPrefix(string(version), "1.") {
+		framings = []string{"json"}
+	}
+	for _, framing := range framings {
+		t.Run("AnyEvent-MP-"+string(version)+" "+framing, func(t *testing.T) { interop(t, perl, framing) })
+	}
+}
+
+func interop(t *testing.T, perl, framing string) {
+	a := newMesh(t).start("go")
+	a.registerPeer()
+	self, got := a.collector()
+
+	cmd := exec.Command(perl, "testdata/interop.pl", a.Addresses()[0], secret, framing)
+	cmd.Stderr = t.Output()
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		stdin.Close()
+		cmd.Wait()
+	})
+	up, ok := next(t, a.events).(remote.NodeUp)
+	if !ok || up.Node != "perl" {
+		t.Fatalf("got event %+v", up)
+	}
+
+	t.Run("Go drives", func(t *testing.T) {
+		echo := a.sys.Spawn("perl", "Peer::echo", self, "via", 1)
+		died := a.monitored(echo)
+		values := []any{"tag", 0, -7, 2.5, "zwei", "", nil, []any{3, []any{4}}, map[string]any{"k": "v"}, "äöü €", int64(1) << 40}
+		a.sys.Send(echo, values...)
+		wantMessage(t, next(t, got), append([]any{"via", 1, "echo"}, values...)...)
+		a.sys.Kill(echo, "because", 3, []any{"x"})
+		wantReason(t, next(t, died), "because", 3, []any{"x"})
+
+		echo = a.sys.Spawn("perl", "Peer::echo", self)
+		died = a.monitored(echo)
+		a.sys.Send(echo, "die")
+		wantReason(t, next(t, died), "die", "told to die")
+
+		wantReason(t, next(t, a.monitored("perl#nosuchport")), aemp.NoSuchPort("perl#nosuchport")...)
+		for _, function := range []string{"Peer::nosuchfunc", "Peer::broken"} {
+			port := a.sys.Spawn("perl", function)
+			wantReason(t, next(t, a.monitored(port)), aemp.NoSuchPort(port)...)
+		}
+
+		owner, _ := a.collector()
+		linked := a.sys.Spawn("perl", "Peer::linked", owner)
+		died = a.monitored(linked)
+		a.sys.Send(linked, "ping", self)
+		wantMessage(t, next(t, got), "pong")
+		a.sys.Kill(owner, "gone", "away")
+		wantReason(t, next(t, died), "gone", "away")
+
+		a.sys.Send("perl", "Peer::hello", self, "tag")
+		wantMessage(t, next(t, got), "tag", "hello", "perl")
+		adder := a.sys.Spawn("perl", "Peer::adder")
+		a.sys.Send(adder, "add", 20, 22, self)
+		wantMessage(t, next(t, got), "sum", 42)
+		answer, err := a.sys.Actors().Root.RequestFuture(a.sys.PID(adder), actor.Message{"add", 1, 2}, patience).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantMessage(t, answer.(actor.Message), "sum", 3)
+		a.sys.Send("perl", "time", self, "now")
+		if m := next(t, got); m[0] != "now" {
+			t.Errorf("got %v", m)
+		}
+		a.sys.Send("perl", "eval", "6 * 7", self, "result")
+		wantMessage(t, next(t, got), "result", "", 42)
+	})
+
+	t.Run("Perl drives", func(t *testing.T) {
+		driver := a.sys.Spawn("perl", "Driver::init", self, "go")
+		died := a.monitored(driver)
+		reports := make(map[string]actor.Message)
+		for len(reports) < 10 {
+			select {
+			case m := <-got:
+				tag, _ := m.Tag()
+				if tag == "echoed" && m[1] == "relayed" {
+					tag = "relayed"
+				}
+				reports[tag] = m[1:]
+			case r := <-died:
+				t.Fatalf("the driver died: %v; reports are %v", r, reports)
+			case <-timeout():
+				t.Fatalf("reports are %v", reports)
+			}
+		}
+		cafe := any("café")
+		if framing == "cbor" {
+			cafe = []byte("caf\xe9") // a byte string in Perl
+		}
+		for tag, want := range map[string][]any{
+			"echoed":      {1, "echo", "hello", 42, cafe, "€", []any{1, map[string]any{"k": nil}}},
+			"relayed":     {"relayed"},
+			"tag":         {"hello", "go"},
+			"killed":      {"because", 3, []any{"x"}},
+			"died":        {"die", "told to die"},
+			"nonexistent": aemp.NoSuchPort("go#nosuchport"),
+			"linked":      {},
+			"unlinked":    {"gone", "away"},
+			"done":        {},
+		} {
+			wantMessage(t, reports[tag], want...)
+		}
+		if r := reports["nofunc"]; len(r) == 0 || r[0] != "no_such_port" {
+			t.Errorf("got reason %v", r)
+		}
+	})
+
+	t.Run("Perl goes away", func(t *testing.T) {
+		died := a.monitored("perl")
+		stdin.Close()
+		if r := next(t, died); r.Kind() != aemp.ReasonTransport || r[1] != "perl" {
+			t.Errorf("got reason %v", r)
+		}
+	})
+	if w := a.log.warnings(); len(w) != 1 || !strings.Contains(w[0], "Peer::nosuchfunc") {
+		t.Errorf("logged %q, want a line about Peer::nosuchfunc", w)
+	}
+}

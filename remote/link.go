@@ -1,0 +1,214 @@
+package remote
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/portmesh/portmesh/actor"
+	"github.com/portmesh/portmesh/aemp"
+)
+
+// A link is a connection that is in use. It ends once, with a cause, and then
+// tells the peer.
+type link struct {
+	// Immutable.
+	peer *peer
+	conn *aemp.Conn
+
+	// Guarded by the lock of the peer.
+	enc      aemp.Encoder
+	pending  []byte     // packets that writeLoop has not taken
+	wake     *sync.Cond // there is something for writeLoop to do
+	cause    error      // why the link ends, when it does
+	draining bool       // the link ends when all is written
+
+	monitors remoteMonitors
+}
+
+func newLink(p *peer, conn *aemp.Conn) *link {
+	return &link{peer: p, conn: conn, enc: conn.NewEncoder(), wake: sync.NewCond(&p.mu)}
+}
+
+// run carries the link until it ends, by whatever cause.
+func (l *link) run() {
+	p, n := l.peer, l.peer.node
+	remote := l.conn.Remote()
+	sending, receiving := l.conn.Framings()
+	n.log.Info("node is up", "peer", p.id, "provider", remote.Extra["provider"],
+		"sending", sending.Name(), "receiving", receiving.Name(), "tls", l.conn.TLS())
+	n.publish(NodeUp{p.id, remote})
+
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		l.writeLoop()
+	}()
+	err := l.readLoop()
+	if errors.Is(err, io.EOF) {
+		err = errPeerClosed
+	}
+	p.mu.Lock()
+	l.end(err)
+	cause := l.cause
+	p.mu.Unlock()
+	<-written
+	l.conn.Close()
+
+	if bad := (*aemp.PacketError)(nil); errors.As(cause, &bad) || errors.Is(cause, ErrSlowPeer) {
+		n.log.Warn("link failed", "peer", p.id, "err", cause)
+	} else {
+		n.log.Info("node is down", "peer", p.id, "cause", cause)
+	}
+	l.monitors.stop()
+	p.detach(l, cause)
+}
+
+var errPeerClosed = errors.New("the peer closed the connection")
+
+// end makes the link end, for the first cause that is given. The caller holds
+// the lock of the peer.
+func (l *link) end(cause error) {
+	if l.cause != nil {
+		return
+	}
+	l.cause = cause
+	// This frees both loops, wherever they are, and does not block.
+	l.conn.NetConn().SetDeadline(time.Unix(1, 0))
+	l.wake.Signal()
+}
+
+// shutdown makes the link end when all is written, or after the close timeout.
+// The caller holds the lock of the peer.
+func (l *link) shutdown() {
+	if l.cause == nil {
+		l.cause = ErrClosed
+		l.draining = true
+		l.conn.NetConn().SetDeadline(time.Now().Add(l.peer.node.cfg.CloseTimeout))
+		l.wake.Signal()
+	}
+}
+
+// append accepts a message. On a link that is ending it is lost, which the
+// monitors are about to tell. The caller holds the lock of the peer.
+func (l *link) append(m *actor.Outgoing) error {
+	pending, err := l.translate(m).Encode(l.enc, l.pending)
+	if err != nil {
+		return err
+	}
+	l.pending = pending
+	l.wake.Signal()
+	return nil
+}
+
+// translate puts requests in the words of the peer's generation.
+func (l *link) translate(m *actor.Outgoing) *actor.Outgoing {
+	if m.Port != "" || l.conn.Remote().Generation() != 1 {
+		return m
+	}
+	msg, ok := m.Message.(actor.Message)
+	if tag, _ := msg.Tag(); !ok || tag != requestKill2 {
+		return m
+	}
+	old := *m
+	old.Message = append(actor.Message{requestKill1}, msg[1:]...)
+	return &old
+}
+
+// send accepts a message that is for this link only.
+func (l *link) send(m actor.Message) {
+	p := l.peer
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.link != l {
+		return
+	}
+	if len(l.pending) >= 2*p.node.cfg.PendingBytes {
+		l.end(fmt.Errorf("%w: %d bytes are pending", ErrSlowPeer, len(l.pending)))
+		return
+	}
+	if err := l.append(&actor.Outgoing{Message: m}); err != nil {
+		p.node.log.Error("message cannot be sent", "peer", p.id, "message", m.String(), "err", err)
+	}
+}
+
+// spareKept is the largest buffer that an idle link keeps.
+const spareKept = 64 << 10
+
+// writeLoop writes what has gathered while it wrote, in one call, so that
+// batches grow with the load.
+func (l *link) writeLoop() {
+	p := l.peer
+	var batch []byte
+	for {
+		p.mu.Lock()
+		for len(l.pending) == 0 && l.cause == nil {
+			l.wake.Wait()
+		}
+		if len(l.pending) == 0 || l.cause != nil && !l.draining {
+			draining := l.draining
+			p.mu.Unlock()
+			if draining {
+				l.conn.CloseWrite()
+			}
+			return
+		}
+		batch, l.pending = l.pending, batch[:0]
+		p.notify()
+		p.mu.Unlock()
+
+		if _, err := l.conn.Write(batch); err != nil {
+			p.mu.Lock()
+			l.draining = false
+			l.end(err)
+			p.mu.Unlock()
+			return
+		}
+		if cap(batch) > spareKept && len(batch) < cap(batch)/4 {
+			batch = nil
+		}
+	}
+}
+
+// readLoop delivers what comes, in order.
+func (l *link) readLoop() error {
+	for {
+		d, err := l.conn.Next()
+		if err != nil {
+			return err
+		}
+		if err := l.receive(d); err != nil {
+			return &aemp.PacketError{Framing: l.framing(), Err: err}
+		}
+	}
+}
+
+func (l *link) framing() string {
+	_, receiving := l.conn.Framings()
+	return receiving.Name()
+}
+
+// receive delivers one packet. Nothing in it can bring the node down.
+func (l *link) receive(d aemp.Decoder) error {
+	n := l.peer.node
+	defer func() {
+		if r := recover(); r != nil {
+			n.log.Error("delivery panicked", "peer", l.peer.id, "err", r)
+		}
+	}()
+	name, ok, err := aemp.DecodePort(d)
+	if err != nil || !ok {
+		return err
+	}
+	if len(name) > 0 {
+		return n.gateway.Deliver(name, d)
+	}
+	m, err := aemp.DecodeMessage(d)
+	if err != nil {
+		return err
+	}
+	l.request(m)
+	return nil
+}

@@ -1,0 +1,306 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"sync"
+
+	proto "github.com/asynkron/protoactor-go/actor"
+
+	"github.com/portmesh/portmesh/actor"
+	"github.com/portmesh/portmesh/aemp"
+)
+
+// Errors of this package. What a method returns, and the texts of transport
+// errors, come from them.
+var (
+	// ErrClosed: the node was closed.
+	ErrClosed = errors.New("node is closed")
+	// ErrSlowPeer: a peer did not read what was sent to it for so long that
+	// its connection was given up.
+	ErrSlowPeer = errors.New("peer does not read")
+	// ErrUnreachable: no connection to a node could be made in time.
+	ErrUnreachable = errors.New("node cannot be reached")
+	// ErrSwitched: the peer made a new connection, so that the old one is
+	// given up.
+	ErrSwitched = errors.New("switched connections")
+)
+
+// A NodeUp event is published on protoactor-go's event stream when a
+// connection to a node is ready, before anything that comes over it.
+type NodeUp struct {
+	Node     actor.NodeID
+	Greeting *aemp.Greeting // what the node said of itself
+}
+
+// A NodeDown event is published when the connection to a node has ended,
+// behind everything that came over it.
+type NodeDown struct {
+	Node   actor.NodeID
+	Reason actor.Reason
+}
+
+// A Node connects a system with other nodes. Its methods may be called by any
+// goroutine at any time.
+type Node struct {
+	// Immutable.
+	sys       *actor.System
+	cfg       Config
+	log       *slog.Logger
+	gateway   *actor.Gateway
+	listeners []net.Listener
+	ctx       context.Context // done when the node closes
+	cancel    context.CancelFunc
+
+	// Locks are taken in the order in which they stand here, with that of a
+	// peer between the two.
+	mu    sync.RWMutex
+	peers map[actor.NodeID]*peer
+
+	life       sync.RWMutex
+	closed     bool
+	goroutines sync.WaitGroup // all that the node has started
+}
+
+// Start makes the system a node: it listens, connects to the seeds, and from
+// then on carries what is sent to the ports of other nodes. The context bounds
+// the start only; to stop the node, call Close. Nothing is left behind when
+// Start fails.
+func Start(ctx context.Context, sys *actor.System, config Config) (*Node, error) {
+	cfg := config.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	n := &Node{
+		sys:   sys,
+		cfg:   cfg,
+		log:   sys.Logger().With("node", cfg.NodeID),
+		peers: make(map[actor.NodeID]*peer),
+	}
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	if err := n.listen(ctx); err != nil {
+		n.cancel()
+		return nil, err
+	}
+	gateway, err := sys.Attach(cfg.NodeID, provider{n})
+	if err != nil {
+		n.closeListeners()
+		n.cancel()
+		return nil, fmt.Errorf("remote: %w", err)
+	}
+	gateway.Secure = cfg.Secure
+	n.gateway = gateway
+	sys.Actors().ProcessRegistry.RegisterAddressResolver(n.resolvePID)
+	for _, l := range n.listeners {
+		n.goroutines.Go(func() { n.acceptLoop(l) })
+	}
+	for _, seed := range cfg.Seeds {
+		n.goroutines.Go(func() { n.seedLoop(seed) })
+	}
+	return n, nil
+}
+
+// ID returns the node's ID.
+func (n *Node) ID() actor.NodeID { return n.cfg.NodeID }
+
+// System returns the system that the node belongs to.
+func (n *Node) System() *actor.System { return n.sys }
+
+// Addresses returns the addresses that the node listens on.
+func (n *Node) Addresses() []string {
+	var addresses []string
+	for _, l := range n.listeners {
+		addresses = append(addresses, l.Addr().String())
+	}
+	return addresses
+}
+
+// Nodes returns the nodes that are connected, in the order of their IDs.
+func (n *Node) Nodes() []actor.NodeID {
+	var up []actor.NodeID
+	for _, p := range n.allPeers() {
+		if p.connected() {
+			up = append(up, p.id)
+		}
+	}
+	slices.Sort(up)
+	return up
+}
+
+// Connect waits until a node is connected, making a connection if there is
+// none. The error wraps [ErrUnreachable], [ErrClosed], or that of ctx.
+func (n *Node) Connect(ctx context.Context, node actor.NodeID) error {
+	for {
+		p, err := n.peer(node)
+		if err != nil {
+			return fmt.Errorf("remote: connect to %s: %w", node, err)
+		}
+		changed, err := p.connect()
+		if changed == nil && err == nil {
+			return nil
+		}
+		if errors.Is(err, errGone) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("remote: connect to %s: %w", node, err)
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("remote: connect to %s: %w", node, context.Cause(ctx))
+		case <-n.ctx.Done():
+			return fmt.Errorf("remote: connect to %s: %w", node, ErrClosed)
+		}
+	}
+}
+
+// Close ends all connections, after it has sent what was accepted for sending,
+// for which it waits as long as [Config.CloseTimeout]. The monitors on the
+// ports of other nodes fire. When Close returns, no goroutine and no socket of
+// the node is left. The system goes on without a network.
+func (n *Node) Close() error {
+	n.life.Lock()
+	first := !n.closed
+	n.closed = true
+	n.life.Unlock()
+	if !first {
+		n.goroutines.Wait()
+		return nil
+	}
+	n.closeListeners()
+	for _, p := range n.allPeers() {
+		p.shutdown()
+	}
+	n.cancel()
+	n.goroutines.Wait()
+	n.gateway.Detach()
+	return nil
+}
+
+// peer returns the peer of that name. It may be gone by the time it is used,
+// of which its methods tell with errGone.
+func (n *Node) peer(id actor.NodeID) (*peer, error) {
+	n.mu.RLock()
+	p := n.peers[id]
+	n.mu.RUnlock()
+	if p != nil {
+		return p, nil
+	}
+	if n.isClosed() {
+		return nil, ErrClosed
+	}
+	if err := id.Validate(); err != nil {
+		return nil, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if p = n.peers[id]; p == nil {
+		p = newPeer(n, id)
+		n.peers[id] = p
+	}
+	return p, nil
+}
+
+func (n *Node) isClosed() bool {
+	n.life.RLock()
+	defer n.life.RUnlock()
+	return n.closed
+}
+
+func (n *Node) allPeers() []*peer {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	peers := make([]*peer, 0, len(n.peers))
+	for _, p := range n.peers {
+		peers = append(peers, p)
+	}
+	return peers
+}
+
+// spawn starts a goroutine that Close waits for, unless the node is closed.
+func (n *Node) spawn(f func()) bool {
+	n.life.RLock()
+	defer n.life.RUnlock()
+	if n.closed {
+		return false
+	}
+	n.goroutines.Go(f)
+	return true
+}
+
+// publish puts an event on protoactor-go's event stream, whose subscribers are
+// user code.
+func (n *Node) publish(event any) {
+	defer func() {
+		if r := recover(); r != nil {
+			n.log.Error("subscriber panicked", "event", fmt.Sprintf("%T", event), "err", r)
+		}
+	}()
+	n.sys.Actors().EventStream.Publish(event)
+}
+
+// provider is the node as the system sees it.
+type provider struct{ n *Node }
+
+// Send sends a message to a port of another node.
+func (v provider) Send(node actor.NodeID, m actor.Outgoing) error {
+	for {
+		p, err := v.n.peer(node)
+		if err == nil {
+			err = p.send(&m)
+		}
+		if !errors.Is(err, errGone) {
+			return err
+		}
+	}
+}
+
+// Kill asks the port's node to kill it.
+func (v provider) Kill(port actor.PortID, reason actor.Reason) error {
+	node, name := port.Split()
+	msg := append(actor.Message{requestKill2, name}, reason...)
+	return v.Send(node, actor.Outgoing{Message: msg, NoWait: true})
+}
+
+// Monitor asks the port's node to tell when the port dies.
+func (v provider) Monitor(port actor.PortID) { v.monitorRequest(port, requestMonitor) }
+
+// Unmonitor ends what Monitor began.
+func (v provider) Unmonitor(port actor.PortID) { v.monitorRequest(port, requestUnmonitor) }
+
+func (v provider) monitorRequest(port actor.PortID, request string) {
+	node, name := port.Split()
+	msg := actor.Message{request, name}
+	if name == "" {
+		// Of a node port's death the connection tells; an empty message is
+		// enough to have one.
+		if request == requestUnmonitor {
+			return
+		}
+		msg = actor.Message{""}
+	}
+	err := v.Send(node, actor.Outgoing{Message: msg, NoWait: true})
+	if err != nil && request == requestMonitor {
+		// The caller holds the lock of the monitors. When the node is closed
+		// they are fired anyway.
+		v.n.spawn(func() {
+			v.n.gateway.NodeDown(node, aemp.TransportError(node, err.Error()))
+		})
+	}
+}
+
+// Nodes returns the nodes that are connected.
+func (v provider) Nodes() []actor.NodeID { return v.n.Nodes() }
+
+// resolvePID finds the process for a protoactor-go PID of another node.
+func (n *Node) resolvePID(pid *proto.PID) (proto.Process, bool) {
+	if n.isClosed() || actor.NodeID(pid.Address).Validate() != nil {
+		return nil, false
+	}
+	return process{n, actor.NodeID(pid.Address)}, true
+}

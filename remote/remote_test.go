@@ -1,0 +1,431 @@
+package remote_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	proto "github.com/asynkron/protoactor-go/actor"
+
+	"github.com/portmesh/portmesh/actor"
+	"github.com/portmesh/portmesh/aemp"
+	"github.com/portmesh/portmesh/remote"
+)
+
+func TestSendBeforeConnect(t *testing.T) {
+	m := newMesh(t)
+	a, b := m.start("a"), m.start("b")
+	port, got := b.collector()
+	for i := range 100 {
+		if err := a.sys.Send(port, "n", i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 100 {
+		wantMessage(t, next(t, got), "n", i)
+	}
+	if nodes := a.Nodes(); !slices.Equal(nodes, []actor.NodeID{"b"}) {
+		t.Errorf("nodes of a: %v", nodes)
+	}
+	if up, ok := next(t, b.events).(remote.NodeUp); !ok || up.Node != "a" {
+		t.Errorf("b was told %+v", up)
+	}
+	if w := append(a.log.warnings(), b.log.warnings()...); len(w) > 0 {
+		t.Errorf("logged %q", w)
+	}
+}
+
+// Spawn, send and monitor in one go: the order on the connection makes it work.
+func TestSpawnSendMonitorWithoutWaiting(t *testing.T) {
+	m := newMesh(t)
+	a, b := m.start("a"), m.start("b")
+	b.registerPeer()
+	self, got := a.collector()
+	for i := range 50 {
+		port := a.sys.Spawn("b", "Peer::echo", self, "via", i)
+		died := a.monitored(port)
+		a.sys.Send(port, "hello", 42)
+		a.sys.Kill(port, "because", 3, []any{"x"})
+		wantMessage(t, next(t, got), "via", i, "echo", "hello", 42)
+		wantReason(t, next(t, died), "because", 3, []any{"x"})
+	}
+}
+
+func TestRemoteDeathReasons(t *testing.T) {
+	m := newMesh(t)
+	a, b := m.start("a"), m.start("b")
+	b.registerPeer()
+	self, got := a.collector()
+	spawn := func(function string) actor.PortID { return a.sys.Spawn("b", function, self) }
+	// settle waits until b has dealt with all that a asked for.
+	settle := func() {
+		a.sys.Send("b", "snd", self, "settled")
+		wantMessage(t, next(t, got), "settled")
+	}
+	tests := []struct {
+		name string
+		port actor.PortID
+		kill func(actor.PortID)
+		want func(actor.PortID) actor.Reason
+	}{
+		{"normal", spawn("Peer::echo"), func(p actor.PortID) { a.sys.Kill(p) }, func(actor.PortID) actor.Reason { return nil }},
+		{"reason", spawn("Peer::echo"), func(p actor.PortID) { b.sys.Kill(p, "gone", "away") }, func(actor.PortID) actor.Reason { return actor.Reason{"gone", "away"} }},
+		{"error", spawn("Peer::echo"), func(p actor.PortID) { a.sys.Send(p, "die") }, func(actor.PortID) actor.Reason { return actor.Reason{"die", "told to die"} }},
+		{"unhandled", b.sys.Port(func(*actor.Context) error { return nil }), func(p actor.PortID) { a.sys.Send(p, "surprise", 1) },
+			func(actor.PortID) actor.Reason {
+				return actor.Reason{"unhandled_message", "no callback found for message 'surprise'"}
+			}},
+		{"nonexistent", "b#nosuchport", func(actor.PortID) {}, aemp.NoSuchPort},
+		{"no such function", spawn("Peer::nosuchfunc"), func(actor.PortID) {}, aemp.NoSuchPort},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			died := a.monitored(test.port)
+			again := a.monitored(test.port)
+			settle()
+			test.kill(test.port)
+			wantReason(t, next(t, died), test.want(test.port)...)
+			wantReason(t, next(t, again), test.want(test.port)...)
+			if len(died)+len(again) > 0 {
+				t.Error("a monitor fired twice")
+			}
+		})
+	}
+	t.Run("failing function", func(t *testing.T) {
+		r := next(t, a.monitored(spawn("Peer::broken")))
+		if r.Kind() != aemp.ReasonDie && r.Kind() != aemp.ReasonNoSuchPort {
+			t.Errorf("got reason %v", r)
+		}
+	})
+	t.Run("linked", func(t *testing.T) {
+		owner, _ := a.collector()
+		linked := a.sys.Spawn("b", "Peer::linked", owner)
+		died := a.monitored(linked)
+		a.sys.Send(linked, "ping", self) // the setup comes before it
+		wantMessage(t, next(t, got), "pong")
+		settle()
+		a.sys.Kill(owner, "gone", "away")
+		wantReason(t, next(t, died), "gone", "away")
+	})
+}
+
+func TestEndedMonitor(t *testing.T) {
+	m := newMesh(t)
+	a, b := m.start("a"), m.start("b")
+	port, _ := b.collector()
+	one := a.sys.Monitor(port, func(actor.Reason) { t.Error("ended monitor fired") })
+	two := a.sys.Monitor(port, func(actor.Reason) { t.Error("ended monitor fired") })
+	one()
+	two()
+	died := a.monitored(port)
+	a.sys.Kill(port)
+	wantReason(t, next(t, died))
+}
+
+func TestLinkDeathFiresMonitors(t *testing.T) {
+	m := newMesh(t)
+	a, b := m.start("a"), m.start("b")
+	port, _ := b.collector()
+	a.connect(t, b)
+	var died []<-chan actor.Reason
+	for _, p := range []actor.PortID{port, "b#x", "b", "b#"} {
+		if p != "b#x" { // which does not exist
+			died = append(died, a.monitored(p))
+		}
+	}
+	onB := b.monitored(a.ID().NodePort())
+	a.sys.Send(port, "x") // so that the monitors are known to be there
+	b.Close()
+	for _, d := range died {
+		if r := next(t, d); r.Kind() != aemp.ReasonTransport || r[1] != "b" {
+			t.Errorf("got reason %v, want a transport_error of b", r)
+		}
+		if len(d) > 0 {
+			t.Error("a monitor fired twice")
+		}
+	}
+	if r := next(t, onB); r.Kind() != aemp.ReasonTransport {
+		t.Errorf("got reason %v, want transport_error", r)
+	}
+	next(t, a.events)
+	if down, ok := next(t, a.events).(remote.NodeDown); !ok || down.Node != "b" || down.Reason.Kind() != aemp.ReasonTransport {
+		t.Errorf("a was told %+v", down)
+	}
+}
+
+func TestUnreachableNode(t *testing.T) {
+	m := newMesh(t)
+	a := m.start("a", func(c *remote.Config) {
+		c.MonitorTimeout = 300 * time.Millisecond
+		c.ConnectInterval = 100 * time.Millisecond
+	})
+	m.addresses["refuses"] = []string{"127.0.0.1:1"}
+	for _, node := range []actor.NodeID{"unknown", "refuses"} {
+		died := a.monitored(node.Port("p"))
+		a.sys.Send(node.Port("p"), "lost")
+		if r := next(t, died); r.Kind() != aemp.ReasonTransport || r[1] != string(node) {
+			t.Errorf("got reason %v, want a transport_error of %s", r, node)
+		}
+		if err := a.Connect(deadline(t, 50*time.Millisecond), node); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Connect: got error %v", err)
+		}
+	}
+	if err := a.sys.Send("bad;node#p", "x"); !errors.Is(err, aemp.ErrInvalidID) {
+		t.Errorf("got error %v, want ErrInvalidID", err)
+	}
+	if r := next(t, a.monitored("bad;node#p")); r.Kind() != aemp.ReasonTransport {
+		t.Errorf("got reason %v", r)
+	}
+}
+
+func deadline(t *testing.T, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func TestReconnect(t *testing.T) {
+	m := newMesh(t)
+	a := m.start("a")
+	for range 3 {
+		b := m.start("b")
+		port, got := b.collector()
+		died := a.monitored(port)
+		a.sys.Send(port, "hello")
+		wantMessage(t, next(t, got), "hello")
+		b.Close()
+		next(t, died)
+	}
+}
+
+func TestSeeds(t *testing.T) {
+	m := newMesh(t)
+	a := m.start("a")
+	b := m.start("b", func(c *remote.Config) { c.Seeds = a.Addresses(); c.Resolve = nil; c.Listen = nil })
+	if up, ok := next(t, a.events).(remote.NodeUp); !ok || up.Node != "b" {
+		t.Fatalf("a was told %+v", up)
+	}
+	port, got := b.collector()
+	a.sys.Send(port, "to a node that does not listen")
+	next(t, got)
+}
+
+// A seed may be the node itself.
+func TestSeedIsSelf(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	l.Close()
+	a := newMesh(t).start("a", func(c *remote.Config) { c.Listen = []string{address}; c.Seeds = []string{address} })
+	for !strings.Contains(a.log.String(), "seed is this node") {
+		if t.Context().Err() != nil {
+			t.Fatal("it was not recognised")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if nodes := a.Nodes(); len(nodes) != 0 || len(a.log.warnings()) != 0 {
+		t.Errorf("nodes %v, logged %q", nodes, a.log.warnings())
+	}
+}
+
+func TestUnencodableMessage(t *testing.T) {
+	m := newMesh(t)
+	a, b := m.start("a"), m.start("b")
+	port, got := b.collector()
+	for range 2 { // before and after there is a connection
+		if err := a.sys.Send(port, "x", make(chan int)); !errors.Is(err, aemp.ErrUnsupportedValue) {
+			t.Errorf("got error %v, want ErrUnsupportedValue", err)
+		}
+		cyclic := []any{nil}
+		cyclic[0] = cyclic
+		if err := a.sys.Send(port, cyclic); !errors.Is(err, aemp.ErrUnsupportedValue) {
+			t.Errorf("got error %v, want ErrUnsupportedValue", err)
+		}
+		a.sys.Send(port, "fine")
+		wantMessage(t, next(t, got), "fine")
+	}
+}
+
+func TestSecure(t *testing.T) {
+	m := newMesh(t)
+	a, b := m.start("a"), m.start("b", func(c *remote.Config) { c.Secure = true })
+	b.registerPeer()
+	self, got := a.collector()
+	port := a.sys.Spawn("b", "Peer::echo", self)
+	wantReason(t, next(t, a.monitored(port)), aemp.NoSuchPort(port)...)
+	a.sys.Send("b", "Peer::hello", self, "hi")
+	a.sys.Send("b", "snd", self, "still here")
+	wantMessage(t, next(t, got), "still here")
+}
+
+// protoactor-go's own operations cross nodes by the PID.
+func TestProtoactorAcrossNodes(t *testing.T) {
+	m := newMesh(t)
+	a, b := m.start("a"), m.start("b")
+	served := make(chan any, 10)
+	pid := b.sys.Actors().Root.Spawn(proto.PropsFromFunc(func(c proto.Context) {
+		switch msg := c.Message().(type) {
+		case actor.Message:
+			if tag, _ := msg.Tag(); tag == "add" {
+				var x, y int
+				if err := msg[1:].Scan(&x, &y); err != nil {
+					panic(err)
+				}
+				c.Respond(actor.Message{"sum", x + y})
+				return
+			}
+			served <- msg
+		}
+	}))
+	far := proto.NewPID("b", pid.Id)
+	root := a.sys.Actors().Root
+
+	root.Send(far, actor.Message{"hello", 1})
+	wantMessage(t, next(t, served).(actor.Message), "hello", 1)
+	root.Send(far, "just a string")
+	wantMessage(t, next(t, served).(actor.Message), "just a string")
+
+	answer, err := root.RequestFuture(far, actor.Message{"add", 20, 22}, 10*time.Second).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantMessage(t, answer.(actor.Message), "sum", 42)
+
+	// An actor that asks by Request gets the answer as a message.
+	terminated := make(chan *proto.Terminated, 10)
+	answers := make(chan actor.Message, 10)
+	asker := root.Spawn(proto.PropsFromFunc(func(c proto.Context) {
+		switch msg := c.Message().(type) {
+		case *proto.Started:
+			c.Watch(far)
+			c.Watch(far)
+			c.Watch(proto.NewPID("b", "nosuch"))
+			c.Request(far, actor.Message{"add", 1, 2})
+		case *proto.Terminated:
+			terminated <- msg
+		case actor.Message:
+			answers <- msg
+		}
+	}))
+	wantMessage(t, next(t, answers), "sum", 3)
+	if got := next(t, terminated); got.Who.Id != "nosuch" || got.Why != proto.TerminatedReason_NotFound {
+		t.Errorf("got %v", got)
+	}
+	if err := root.StopFuture(far).Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if got := next(t, terminated); !got.Who.Equal(far) || got.Why != proto.TerminatedReason_Stopped {
+		t.Errorf("got %v", got)
+	}
+	if len(terminated) > 0 {
+		t.Error("Terminated came twice")
+	}
+	other := b.sys.Actors().Root.Spawn(proto.PropsFromFunc(func(proto.Context) {}))
+	watcher := root.Spawn(proto.PropsFromFunc(func(c proto.Context) {
+		switch msg := c.Message().(type) {
+		case *proto.Started:
+			c.Watch(proto.NewPID("b", other.Id))
+			c.Send(asker, "ready")
+		case *proto.Terminated:
+			terminated <- msg
+		}
+	}))
+	a.sys.Send("b", "snd", actor.PortOf(asker), "ready") // behind the monitor's request
+	next(t, answers)
+	b.Close()
+	if got := next(t, terminated); got.Why != proto.TerminatedReason_AddressTerminated {
+		t.Errorf("got %v", got)
+	}
+	root.Stop(watcher)
+}
+
+// What the system sends before Close arrives.
+func TestCloseSendsWhatIsPending(t *testing.T) {
+	m := newMesh(t)
+	b := m.start("b")
+	port, got := b.collector()
+	a := m.start("a")
+	a.connect(t, b)
+	const n = 1000
+	for i := range n {
+		a.sys.Send(port, "n", i, make([]byte, 1000))
+	}
+	a.Close()
+	for i := range n {
+		if msg := next(t, got); msg[1] != int64(i) {
+			t.Fatalf("got message %v, want %d", msg[1], i)
+		}
+	}
+	if err := a.sys.Send(port, "x"); err == nil {
+		t.Error("a closed node accepts messages")
+	}
+	a.Close()
+}
+
+// Two nodes that dial each other at once settle on one connection.
+func TestCrossingDials(t *testing.T) {
+	for i := range 50 {
+		m := newMesh(t)
+		a, b := m.start("a"), m.start("b")
+		portA, gotA := a.collector()
+		portB, gotB := b.collector()
+		start := make(chan bool)
+		for _, s := range []struct {
+			from *testNode
+			to   actor.PortID
+		}{{a, portB}, {b, portA}} {
+			go func() {
+				<-start
+				for j := range 10 {
+					s.from.sys.Send(s.to, "n", j)
+				}
+			}()
+		}
+		close(start)
+		for j := range 10 {
+			wantMessage(t, next(t, gotA), "n", j)
+			wantMessage(t, next(t, gotB), "n", j)
+		}
+		for _, n := range []*testNode{a, b} {
+			if _, ok := next(t, n.events).(remote.NodeUp); !ok || len(n.events) > 0 {
+				t.Errorf("round %d: %s saw more than one connection", i, n.ID())
+			}
+		}
+		a.Close()
+		b.Close()
+	}
+}
+
+// A receiver that does not read stops its senders, and does not eat memory; in
+// the end it loses the connection.
+func TestSlowPeer(t *testing.T) {
+	m := newMesh(t)
+	a := m.start("a", func(c *remote.Config) {
+		c.PendingBytes = 64 << 10
+		c.MonitorTimeout = time.Second
+	})
+	slow := rawPeer(t, a, "slow")
+	died := a.monitored("slow")
+	payload := make([]byte, 10000)
+	for i := 0; ; i++ {
+		if err := a.sys.Send("slow#port", i, payload); err != nil {
+			if !errors.Is(err, remote.ErrSlowPeer) {
+				t.Errorf("got error %v, want ErrSlowPeer", err)
+			}
+			break
+		}
+		if i > 100000 {
+			t.Fatal("the sender is never stopped")
+		}
+	}
+	if r := next(t, died); r.Kind() != aemp.ReasonTransport {
+		t.Errorf("got reason %v", r)
+	}
+	slow.Close()
+}
