@@ -119,7 +119,11 @@ func cborNormalKey(key any) any {
 	case big.Int:
 		return key.String()
 	case float64:
-		return strings.TrimPrefix(fmt.Sprintf("%.15g", key), "+")
+		digits := fmt.Sprintf("%.15g", key)
+		if back, _ := strconv.ParseFloat(digits, 64); back != key && key == key {
+			digits = fmt.Sprintf("%.17g", key)
+		}
+		return strings.TrimPrefix(digits, "+")
 	case cbor.Tag:
 		return cborNormalKey(key.Content)
 	}

@@ -445,8 +445,11 @@ var cborGood = []struct{ name, packet, want string }{
 	{"chunks", "84 5f414241 43ff 7f6161 6162 60ff 5fff 7f61c361a9ff", `[b"BC" "ab" b"" "é"]`},
 	{"tags that say nothing here", "86 c001 d818 4101 d82060 d9564d81 d9565205 daffffffff01 01", `[1 b"\x01" "" [5] 1 1]`},
 	{"maps", "82 a2 4161 01 6162 a0 bf 4161 f6 ff", `[{b"a":1 "b":{}} {b"a":nil}]`},
-	{"keys of other kinds", "81 ab 01f4 2002 f5f4 f400 f600 f700 f93e0001 fb7e37e43c8800759c02 f97c0000 1bffffffffffffffff00 c249010000000000000000f6",
-		`[{"1":false "-1":2 "1":false "0":0 "":0 "":0 "1.5":1 "1e+300":2 "Inf":0 "18446744073709551615":0 "18446744073709551616":nil}]`},
+	{
+		"keys of other kinds", "81 ab 01f4 2002 f5f4 f400 f600 f700 f93e0001 fb7e37e43c8800759c02 f97c0000 1bffffffffffffffff00 c249010000000000000000f6",
+		`[{"1":false "-1":2 "1":false "0":0 "":0 "":0 "1.5":1 "1e+300":2 "Inf":0 "18446744073709551615":0 "18446744073709551616":nil}]`,
+	},
+	{"key of all its digits", "81 a1 fb3fd3333333333334 00", `[{"0.30000000000000004":0}]`},
 	{"tagged key", "81 a1 d9564d 4161 01", `[{b"a":1}]`},
 	{"shared list", "83 d81c8101 d81d00 02", `[[1] [1] 2]`},
 	{"shared in shared", "83 d81c 82 01 d81c 8102 d81d01 d81d00", `[[1 [2]] [2] [1 [2]]]`},

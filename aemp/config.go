@@ -56,8 +56,10 @@ type Config struct {
 }
 
 // DefaultFramings returns what a connection offers when nothing is configured:
-// the fastest first, so that peers of each kind find their best.
-func DefaultFramings() []Framing { return []Framing{CBOR, JSON} }
+// msgpack, cbor, json and storable. The fastest come first, so that the peers
+// of each kind find their best: nodes of ours the first, Perl nodes of
+// generation 2 the second, those of generation 1 the third.
+func DefaultFramings() []Framing { return []Framing{MessagePack, CBOR, JSON, Storable} }
 
 // DefaultHandshakeTimeout bounds a handshake when nothing is configured. Perl
 // nodes allow as much (their monitor timeout).

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/portmesh/portmesh/actor"
 	"github.com/portmesh/portmesh/aemp"
 )
@@ -41,21 +43,20 @@ func (l *link) run() {
 		"sending", sending.Name(), "receiving", receiving.Name(), "tls", l.conn.TLS())
 	n.publish(NodeUp{p.id, remote})
 
-	written := make(chan struct{})
-	go func() {
-		defer close(written)
-		l.writeLoop()
-	}()
-	err := l.readLoop()
-	if errors.Is(err, io.EOF) {
-		err = errPeerClosed
+	var loops errgroup.Group
+	for _, loop := range []func() error{l.writeLoop, l.readLoop} {
+		loops.Go(func() error {
+			if err := loop(); err != nil {
+				p.mu.Lock()
+				defer p.mu.Unlock()
+				l.end(err)
+			}
+			return nil
+		})
 	}
-	p.mu.Lock()
-	l.end(err)
-	cause := l.cause
-	p.mu.Unlock()
-	<-written
+	loops.Wait()
 	l.conn.Close()
+	cause := l.cause // nobody changes it any more
 
 	if bad := (*aemp.PacketError)(nil); errors.As(cause, &bad) || errors.Is(cause, ErrSlowPeer) {
 		n.log.Warn("link failed", "peer", p.id, "err", cause)
@@ -71,10 +72,12 @@ var errPeerClosed = errors.New("the peer closed the connection")
 // end makes the link end, for the first cause that is given. The caller holds
 // the lock of the peer.
 func (l *link) end(cause error) {
-	if l.cause != nil {
+	if l.cause == nil {
+		l.cause = cause
+	} else if !l.draining {
 		return
 	}
-	l.cause = cause
+	l.draining = false
 	// This frees both loops, wherever they are, and does not block.
 	l.conn.NetConn().SetDeadline(time.Unix(1, 0))
 	l.wake.Signal()
@@ -139,7 +142,7 @@ const spareKept = 64 << 10
 
 // writeLoop writes what has gathered while it wrote, in one call, so that
 // batches grow with the load.
-func (l *link) writeLoop() {
+func (l *link) writeLoop() error {
 	p := l.peer
 	var batch []byte
 	for {
@@ -151,20 +154,16 @@ func (l *link) writeLoop() {
 			draining := l.draining
 			p.mu.Unlock()
 			if draining {
-				l.conn.CloseWrite()
+				return l.conn.CloseWrite()
 			}
-			return
+			return nil
 		}
 		batch, l.pending = l.pending, batch[:0]
 		p.notify()
 		p.mu.Unlock()
 
 		if _, err := l.conn.Write(batch); err != nil {
-			p.mu.Lock()
-			l.draining = false
-			l.end(err)
-			p.mu.Unlock()
-			return
+			return err
 		}
 		if cap(batch) > spareKept && len(batch) < cap(batch)/4 {
 			batch = nil
@@ -176,6 +175,9 @@ func (l *link) writeLoop() {
 func (l *link) readLoop() error {
 	for {
 		d, err := l.conn.Next()
+		if errors.Is(err, io.EOF) {
+			return errPeerClosed
+		}
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,43 @@
+# What a developer of Portmesh needs. "make help" lists the targets.
+
+GO       ?= go
+FUZZTIME ?= 5s
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## run the quickstart: three processes on this machine
+	$(GO) run ./examples/quickstart
+
+.PHONY: test
+test: ## run all tests, under the race detector
+	$(GO) test -race -shuffle=on ./...
+
+.PHONY: interop
+interop: ## talk to the AnyEvent::MP that perl has installed (PORTMESH_PERL names another perl)
+	$(GO) test -race -count=1 -v -run 'Interop' ./remote
+
+.PHONY: check
+check: ## check formatting, vet, and that go.mod is tidy
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not formatted:" $$unformatted; exit 1; fi
+	$(GO) vet ./...
+	$(GO) mod tidy -diff
+	$(GO) mod verify
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME
+	@set -e; for pkg in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+			echo "fuzz $$pkg $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$pkg; \
+		done; \
+	done
+
+.PHONY: cover
+cover: ## report the coverage of the tests
+	$(GO) test -coverprofile=coverage.out ./...
+	$(GO) tool cover -func=coverage.out | tail -1
