@@ -35,6 +35,13 @@ type Config struct {
 	// all: tls_sha3_512, hmac_sha3_512, tls_md6_64_256, hmac_md6_64_256,
 	// tls_anon, cleartext.
 	Auths []string
+	// Protocol is the word that the greeting begins with. Empty means "aemp";
+	// "aemp-dataconn" asks the peer for a data connection, which has the ID in
+	// Extra["dataconn_id"] (section 8 of the protocol).
+	Protocol string
+	// Extensions are the other words with which a peer may greet us, such as
+	// "aemp-dataconn", for something else than an exchange of messages.
+	Extensions []string
 	// Extra holds further KEY=VALUE pairs of the greeting. They may replace
 	// the usual ones; an empty value removes one.
 	Extra map[string]string
@@ -77,6 +84,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Framings == nil {
 		c.Framings = DefaultFramings()
 	}
+	if c.Protocol == "" {
+		c.Protocol = protocolName
+	}
 	if c.Auths == nil {
 		c.Auths = defaultAuths
 	}
@@ -110,7 +120,7 @@ func (c *Config) greeting(peerAddr string) *Greeting {
 	maps.Copy(extra, c.Extra)
 	maps.DeleteFunc(extra, func(_, value string) bool { return value == "" })
 	g := &Greeting{
-		Protocol: protocolName,
+		Protocol: c.Protocol,
 		Version:  protocolVersion,
 		Node:     c.NodeID,
 		Auths:    c.Auths,

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 )
 
 // A Conn is an authenticated connection to another node, in its data phase
@@ -31,6 +32,7 @@ type Conn struct {
 	dec        Decoder
 	buf        []byte
 	start, end int
+	received   atomic.Int64
 }
 
 const (
@@ -166,6 +168,7 @@ func (c *Conn) fill() error {
 	}
 	n, err := c.nc.Read(c.buf[c.end:])
 	c.end += n
+	c.received.Add(int64(n))
 	if n > 0 {
 		return nil // an error will come again
 	}
@@ -173,6 +176,21 @@ func (c *Conn) fill() error {
 		return io.ErrUnexpectedEOF
 	}
 	return err
+}
+
+// Received returns the number of bytes that have come since the handshake. It
+// may be called at any time; that it grows shows that the peer is alive.
+func (c *Conn) Received() int64 { return c.received.Load() }
+
+// Hijack takes the connection over for other purposes than messages: a data
+// connection. What has been read ahead comes first. The Conn is of no further
+// use.
+func (c *Conn) Hijack() net.Conn {
+	if c.start == c.end {
+		return c.nc
+	}
+	early := bytes.NewReader(c.buf[c.start:c.end])
+	return bufferedConn{c.nc, io.MultiReader(early, c.nc)}
 }
 
 // NewEncoder returns an encoder for the framing that the peer wants, for use

@@ -26,12 +26,11 @@ type Greeting struct {
 
 // Keys of a greeting that mean something here.
 const (
-	keyProvider   = "provider"    // the program and its version
-	keyPeerAddr   = "peeraddr"    // our address as the greeter sees it
-	keyTLS        = "tls"         // "1.0": has a certificate and wants TLS
-	keyMesh       = "mproto"      // generation 2: version of the node protocol
-	keyGlobal     = "gproto"      // generation 2: version of the mesh protocol
-	keyDataConnID = "dataconn_id" // the data connection this is for
+	keyProvider = "provider" // the program and its version
+	keyPeerAddr = "peeraddr" // our address as the greeter sees it
+	keyTLS      = "tls"      // "1.0": has a certificate and wants TLS
+	keyMesh     = "mproto"   // generation 2: version of the node protocol
+	keyGlobal   = "gproto"   // generation 2: version of the mesh protocol
 )
 
 const (
@@ -41,6 +40,19 @@ const (
 	// it knows the secret: a line, its end included (section 2).
 	maxLine = 4096
 )
+
+// ProtocolDataConn is the word that asks for a data connection, and
+// KeyDataConnID the key that says for which (section 8 of the protocol).
+const (
+	ProtocolDataConn = "aemp-dataconn"
+	KeyDataConnID    = "dataconn_id"
+)
+
+// KeyTimeout is the key by which a node says after how many seconds of silence
+// it should be taken for dead, and promises to send something in shorter
+// intervals. It is from the first days of the protocol; Perl nodes do not send
+// it any more and ignore it.
+const KeyTimeout = "timeout"
 
 // Generation tells which generation of AnyEvent::MP the greeter belongs to: 2
 // if it names a version of the node protocol, else 1. They differ in the

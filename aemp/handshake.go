@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"time"
 )
@@ -64,6 +65,7 @@ type handshake struct {
 	local *Greeting
 	// Known from the peer's greeting on.
 	remote *Greeting
+	data   bool // the connection is for something else than messages
 	// Known from the peer's nonce on.
 	tls     bool    // whether TLS is used
 	method  string  // the authentication method that we send
@@ -93,14 +95,16 @@ func (h *handshake) greeted(line string) error {
 	}
 	h.remote = g
 	h.phase = PhaseNonce
+	// Only messages need to know one peer from another.
+	h.data = h.cfg.Protocol != protocolName || g.Protocol != protocolName
 	switch {
-	case g.Protocol != protocolName:
+	case g.Protocol != protocolName && g.Protocol != h.cfg.Protocol && !slices.Contains(h.cfg.Extensions, g.Protocol):
 		return fmt.Errorf("%w: protocol %s is not served here", ErrGreeting, quoteLine(g.Protocol))
 	case g.Version != protocolVersion:
 		return fmt.Errorf("%w: we speak %d, the peer %d", ErrVersion, protocolVersion, g.Version)
 	case line == h.own.greeting:
 		return nil // the nonce will tell an echo from a twin
-	case g.Node == h.cfg.NodeID:
+	case g.Node == h.cfg.NodeID && !h.data:
 		return ErrSelf
 	}
 	for _, key := range []string{keyMesh, keyGlobal} {
@@ -117,7 +121,7 @@ func (h *handshake) challenged(line string) error {
 	if h.peer == h.own {
 		return ErrEcho
 	}
-	if h.remote.Node == h.cfg.NodeID {
+	if h.remote.Node == h.cfg.NodeID && !h.data {
 		return ErrSelf
 	}
 	h.tls = h.cfg.TLS != nil && h.remote.TLS()
@@ -304,3 +308,11 @@ type bufferedConn struct {
 }
 
 func (c bufferedConn) Read(p []byte) (int, error) { return c.r.Read(p) }
+
+// CloseWrite is that of the connection below, if it has one.
+func (c bufferedConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}

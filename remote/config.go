@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -55,6 +56,18 @@ type Config struct {
 	// handshake takes, and a sender waits for a peer that is slow to read.
 	// Zero means 30 seconds.
 	MonitorTimeout time.Duration
+	// SilenceTimeout is after how much silence a peer is taken for dead or
+	// frozen, if it has promised to send something more often than that. Nodes
+	// of ours do; of two that are connected, the smaller timeout holds. It is
+	// told in whole seconds. Zero means the monitor timeout; a negative value
+	// means to promise and expect nothing.
+	SilenceTimeout time.Duration
+	// MaxHandshakes bounds the handshakes in progress on connections that
+	// others opened, for each listener; more have to wait. Zero means 256.
+	MaxHandshakes int
+	// MaxHandshakesPerAddress bounds those from one IP address; more
+	// connections from there are closed. Zero means 64.
+	MaxHandshakesPerAddress int
 	// CloseTimeout is how long Close gives the peers to take what was sent.
 	// Zero means 1 second.
 	CloseTimeout time.Duration
@@ -83,16 +96,33 @@ func (c Config) withDefaults() Config {
 	if c.MonitorTimeout == 0 {
 		c.MonitorTimeout = 30 * time.Second
 	}
+	if c.SilenceTimeout == 0 {
+		c.SilenceTimeout = c.MonitorTimeout
+	}
+	if c.MaxHandshakes == 0 {
+		c.MaxHandshakes = 256
+	}
+	if c.MaxHandshakesPerAddress == 0 {
+		c.MaxHandshakesPerAddress = 64
+	}
 	if c.CloseTimeout == 0 {
 		c.CloseTimeout = time.Second
 	}
 	if c.Dial == nil {
+		d := net.Dialer{KeepAliveConfig: keepAlive, Control: setUserTimeout(c.MonitorTimeout)}
 		c.Dial = func(ctx context.Context, address string) (net.Conn, error) {
-			var d net.Dialer
 			return d.DialContext(ctx, "tcp", address)
 		}
 	}
 	return c
+}
+
+// silenceSeconds is SilenceTimeout as the greeting tells it.
+func (c Config) silenceSeconds() int {
+	if c.SilenceTimeout < 0 {
+		return 0
+	}
+	return max(1, int(c.SilenceTimeout/time.Second))
 }
 
 // validate names the field that is wrong.
@@ -111,9 +141,17 @@ func (c Config) validate() error {
 	return nil
 }
 
+// keepAlive lets the kernel notice a host that is gone behind an idle link.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 4}
+
 // handshakeConfig returns what connections are made with.
 func (c Config) handshakeConfig() aemp.Config {
+	extra := make(map[string]string)
+	if seconds := c.silenceSeconds(); seconds > 0 {
+		extra[aemp.KeyTimeout] = strconv.Itoa(seconds)
+	}
 	return aemp.Config{
+		Extra:            extra,
 		NodeID:           c.NodeID,
 		Secret:           c.Secret,
 		TLS:              c.TLS,

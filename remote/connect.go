@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"sync"
 	"syscall"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 
 // listen opens the configured listeners, all or none.
 func (n *Node) listen(ctx context.Context) error {
-	var lc net.ListenConfig
+	lc := net.ListenConfig{KeepAliveConfig: keepAlive, Control: setUserTimeout(n.cfg.MonitorTimeout)}
 	for _, address := range n.cfg.Listen {
 		l, err := lc.Listen(ctx, "tcp", address)
 		if err != nil {
@@ -34,13 +35,9 @@ func (n *Node) closeListeners() {
 	}
 }
 
-// maxHandshakes bounds the handshakes that one listener has in progress. More
-// have to wait in the system's queue.
-const maxHandshakes = 256
-
 // acceptLoop takes connections until the listener is closed.
 func (n *Node) acceptLoop(l net.Listener) {
-	room := make(chan struct{}, maxHandshakes)
+	room := make(chan struct{}, n.cfg.MaxHandshakes)
 	for {
 		nc, err := l.Accept()
 		if err != nil {
@@ -62,14 +59,62 @@ func (n *Node) acceptLoop(l net.Listener) {
 		}
 		started := n.spawn(func() {
 			defer func() { <-room }()
-			if _, err := n.handshake(n.ctx, nc); err != nil {
-				n.logHandshake("accepted connection failed", nc.RemoteAddr().String(), err)
-			}
+			n.accepted(nc)
 		})
 		if !started {
 			nc.Close()
 		}
 	}
+}
+
+// accepted does the handshake on a connection that somebody has opened.
+func (n *Node) accepted(nc net.Conn) {
+	address := nc.RemoteAddr().String()
+	if !n.strangers.enter(address, n.cfg.MaxHandshakesPerAddress) {
+		n.log.Warn("too many handshakes in progress", "address", address)
+		nc.Close()
+		return
+	}
+	defer n.strangers.leave(address)
+	if _, err := n.handshake(n.ctx, nc); err != nil {
+		n.logHandshake("accepted connection failed", address, err)
+	}
+}
+
+// strangers counts the handshakes in progress by IP address.
+type strangers struct {
+	mu    sync.Mutex
+	hosts map[string]int
+}
+
+func (s *strangers) enter(address string, most int) bool {
+	host := hostOf(address)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.hosts[host] >= most {
+		return false
+	}
+	if s.hosts == nil {
+		s.hosts = make(map[string]int)
+	}
+	s.hosts[host]++
+	return true
+}
+
+func (s *strangers) leave(address string) {
+	host := hostOf(address)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.hosts[host]--; s.hosts[host] == 0 {
+		delete(s.hosts, host)
+	}
+}
+
+func hostOf(address string) string {
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		return host
+	}
+	return address
 }
 
 // dial connects to an address, and returns the ID of the node that is there.
@@ -87,7 +132,11 @@ func (n *Node) handshake(ctx context.Context, nc net.Conn) (actor.NodeID, error)
 	var p *peer
 	var slot bool
 	cfg := n.cfg.handshakeConfig()
+	cfg.Extensions = []string{aemp.ProtocolDataConn}
 	cfg.Admit = func(greeting *aemp.Greeting) (func(context.Context) error, error) {
+		if greeting.Protocol == aemp.ProtocolDataConn {
+			return nil, nil
+		}
 		var err error
 		if p, err = n.enter(greeting.Node); err != nil || !p.serializes(greeting) {
 			return nil, err
@@ -99,6 +148,9 @@ func (n *Node) handshake(ctx context.Context, nc net.Conn) (actor.NodeID, error)
 		}, nil
 	}
 	conn, err := aemp.Handshake(ctx, nc, cfg)
+	if err == nil && p == nil {
+		return conn.Remote().Node, n.data.connected(conn)
+	}
 	if err == nil {
 		if err = p.attach(newLink(p, conn)); err != nil {
 			conn.Close()

@@ -26,6 +26,7 @@ type link struct {
 	wake     *sync.Cond // there is something for writeLoop to do
 	cause    error      // why the link ends, when it does
 	draining bool       // the link ends when all is written
+	beats    heartbeat
 
 	monitors remoteMonitors
 }
@@ -43,6 +44,9 @@ func (l *link) run() {
 		"sending", sending.Name(), "receiving", receiving.Name(), "tls", l.conn.TLS())
 	n.publish(NodeUp{p.id, remote})
 
+	p.mu.Lock()
+	l.beats.start(l)
+	p.mu.Unlock()
 	var loops errgroup.Group
 	for _, loop := range []func() error{l.writeLoop, l.readLoop} {
 		loops.Go(func() error {
@@ -56,9 +60,12 @@ func (l *link) run() {
 	}
 	loops.Wait()
 	l.conn.Close()
-	cause := l.cause // nobody changes it any more
+	p.mu.Lock()
+	l.beats.stop()
+	cause := l.cause
+	p.mu.Unlock()
 
-	if bad := (*aemp.PacketError)(nil); errors.As(cause, &bad) || errors.Is(cause, ErrSlowPeer) {
+	if bad := (*aemp.PacketError)(nil); errors.As(cause, &bad) || errors.Is(cause, ErrSlowPeer) || errors.Is(cause, ErrSilent) {
 		n.log.Warn("link failed", "peer", p.id, "err", cause)
 	} else {
 		n.log.Info("node is down", "peer", p.id, "cause", cause)
@@ -102,6 +109,7 @@ func (l *link) append(m *actor.Outgoing) error {
 		return err
 	}
 	l.pending = pending
+	l.beats.sent = true
 	l.wake.Signal()
 	return nil
 }

@@ -56,6 +56,9 @@ type Node struct {
 	ctx       context.Context // done when the node closes
 	cancel    context.CancelFunc
 
+	strangers strangers
+	data      dataConns
+
 	// Locks are taken in the order in which they stand here, with that of a
 	// peer between the two.
 	mu    sync.RWMutex

@@ -8,7 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/portmesh/portmesh/actor"
 	"github.com/portmesh/portmesh/aemp"
@@ -163,5 +165,36 @@ func TestKilledProcess(t *testing.T) {
 	}
 	if nodes := a.Nodes(); len(nodes) != 0 {
 		t.Errorf("nodes that are up: %v", nodes)
+	}
+}
+
+// A process that is stopped keeps its connections; what gives it away is that
+// it is silent.
+func TestFrozenProcess(t *testing.T) {
+	m := newMesh(t)
+	peer := startPeer(t, m)
+	a := m.start("a", func(c *remote.Config) { c.SilenceTimeout = time.Second })
+	self, got := a.collector()
+	counter := a.sys.Spawn("peer", "Count::init", self, 1)
+	died := a.monitored(counter)
+	a.sys.Send(counter, "n", 0)
+	wantMessage(t, next(t, got), "all", 1)
+	// An idle link stays up for as long as its peer beats.
+	select {
+	case r := <-died:
+		t.Fatalf("the link ended: %v", r)
+	case <-time.After(1500 * time.Millisecond):
+	}
+	if err := peer.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	r := next(t, died)
+	peer.Process.Signal(syscall.SIGCONT)
+	if r.Kind() != aemp.ReasonTransport || !strings.Contains(fmt.Sprint(r[2]), remote.ErrSilent.Error()) {
+		t.Errorf("got reason %v", r)
+	}
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("it took %v", took)
 	}
 }

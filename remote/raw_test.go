@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -179,6 +180,54 @@ func TestBadPackets(t *testing.T) {
 			b.sys.Send(port, "unimpressed")
 			wantMessage(t, next(t, got), "unimpressed")
 		})
+	}
+}
+
+// A connection that breaks anywhere costs one log line at most, and nothing is
+// left of it.
+func TestBrokenConnections(t *testing.T) {
+	m := newMesh(t)
+	a, b := m.start("a"), m.start("b")
+	a.connect(t, b)
+	next(t, a.events)
+	port, got := a.collector()
+	stream := "aemp;1;broken;hmac_sha3_512;json\nnonce\ncleartext;" + hex.EncodeToString([]byte(secret)) + ";json\n"
+	handshake := len(stream)
+	stream += fmt.Sprintf(`["","mon1","%s"]["%[1]s","x",[1,{"k":"v"}]]["","mon1","nosuch"]`, port.Name())
+	var addresses []string
+	for n := range len(stream) {
+		nc, err := net.Dial("tcp", a.Addresses()[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		addresses = append(addresses, "address="+nc.LocalAddr().String()+" ")
+		nc.SetDeadline(time.Now().Add(patience))
+		io.WriteString(nc, stream[:n])
+		nc.(*net.TCPConn).CloseWrite()
+		if _, err := io.Copy(io.Discard, nc); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+			t.Fatalf("cut at byte %d: %v", n, err)
+		}
+		nc.Close()
+		if n >= handshake {
+			if _, ok := next(t, a.events).(remote.NodeUp); !ok {
+				t.Fatalf("cut at byte %d: the node does not come up", n)
+			}
+			if _, ok := next(t, a.events).(remote.NodeDown); !ok {
+				t.Fatalf("cut at byte %d: the node does not go down", n)
+			}
+		}
+	}
+	logged := strings.Join(a.log.warnings(), "")
+	for n, address := range addresses {
+		if lines := strings.Count(logged, address); lines > 1 {
+			t.Errorf("cut at byte %d: %d lines in the log", n, lines)
+		}
+	}
+	for len(got) > 0 {
+		wantMessage(t, next(t, got), "x", []any{1, map[string]any{"k": "v"}})
+	}
+	if nodes := a.Nodes(); len(nodes) != 1 || len(a.events) != 0 {
+		t.Errorf("nodes of a: %v, %d events", nodes, len(a.events))
 	}
 }
 

@@ -37,6 +37,10 @@ func (l *link) request(m actor.Message) {
 		case requestDied:
 			n.gateway.PortDied(l.peer.id.Port(name), actor.Reason(m[2:]))
 		}
+	case requestExpect:
+		n.expectData(l.peer.id, m[1:])
+	case requestConnect:
+		n.connectData(l.peer.id, m[1:])
 	default:
 		n.gateway.Request(l.peer.id, m)
 	}
