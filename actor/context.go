@@ -28,15 +28,18 @@ func (c *Context) Proto() proto.Context { return c.proto }
 // Receive sets the receiver for messages with that tag, in the place of a
 // former one; nil removes it. (AEMP: rcv $SELF, tag => sub.)
 func (c *Context) Receive(tag string, h Handler) {
-	p := c.port
 	if h == nil {
-		delete(p.tags, tag)
+		delete(c.port.tags, tag)
 		return
 	}
-	if p.tags == nil {
-		p.tags = make(map[string]Handler)
+	c.setReceiver(tag, &receiver{untyped: h})
+}
+
+func (c *Context) setReceiver(tag string, r *receiver) {
+	if c.port.tags == nil {
+		c.port.tags = make(map[string]*receiver)
 	}
-	p.tags[tag] = h
+	c.port.tags[tag] = r
 }
 
 // Default sets the receiver for messages that no receiver for a tag wants, in

@@ -53,9 +53,18 @@ type port struct {
 	sys      *System
 	setup    func(c *Context) error
 	context  Context
-	tags     map[string]Handler
+	tags     map[string]*receiver
 	fallback Handler
 	monitors []heldMonitor
+}
+
+// A receiver takes the messages of one tag: as lists, or as values of a bound
+// type.
+type receiver struct {
+	untyped Handler
+	binding *binding
+	typed   func(c *Context, m any) error
+	bad     func(c *Context, m Message, err error) error // may be nil
 }
 
 // A heldMonitor is one that ends with the port that made it.
@@ -80,7 +89,11 @@ func (p *port) Receive(pc proto.Context) {
 		p.endMonitors()
 	case proto.SystemMessage, proto.AutoReceiveMessage, *proto.ReceiveTimeout:
 	default:
-		p.receive(pc, Message{m})
+		if typed, ok := typedMessage([]any{m}); ok {
+			p.receiveTyped(pc, typed)
+		} else {
+			p.receive(pc, Message{m})
+		}
 	}
 }
 
@@ -103,8 +116,8 @@ func (p *port) receive(pc proto.Context, m Message) {
 		c.reply = replyPort(m)
 	}
 	if tag, ok := m.Tag(); ok {
-		if h := p.tags[tag]; h != nil {
-			p.check(h(c, m[1:]))
+		if r := p.tags[tag]; r != nil {
+			p.check(r.receive(c, m))
 			return
 		}
 	}
@@ -112,6 +125,37 @@ func (p *port) receive(pc proto.Context, m Message) {
 		panic(&fatal{unhandled(m)})
 	}
 	p.check(p.fallback(c, m))
+}
+
+// receiveTyped deals with a message of a bound type, which is a pointer to it.
+func (p *port) receiveTyped(pc proto.Context, m any) {
+	c, b := &p.context, bindingOf(m)
+	if r := p.tags[b.tag]; r != nil && r.binding == b {
+		c.reply = b.replyOf(m)
+		if sender := pc.Sender(); sender != nil {
+			c.reply = PortOf(sender)
+		}
+		p.check(r.typed(c, m))
+		return
+	}
+	list, err := b.message(m)
+	p.check(err)
+	p.receive(pc, list)
+}
+
+// receive hands a list to the receiver of its tag.
+func (r *receiver) receive(c *Context, m Message) error {
+	if r.typed == nil {
+		return r.untyped(c, m[1:])
+	}
+	typed, err := r.binding.from(m)
+	switch {
+	case err == nil:
+		return r.typed(c, typed)
+	case r.bad != nil:
+		return r.bad(c, m[1:], err)
+	}
+	return err
 }
 
 func unhandled(m Message) Reason {

@@ -35,7 +35,8 @@ type Provider interface {
 type Outgoing struct {
 	// Port is the name of the port.
 	Port string
-	// Message is the message: a [Message], or any single value.
+	// Message is the message: a [Message], a pointer to a value of a bound type
+	// ([Bind]), or any other single value.
 	Message any
 	// Reply is the port that an answer should go to. It travels as the last
 	// element, where Perl's cal puts it. Empty means none.
@@ -50,6 +51,9 @@ type Outgoing struct {
 func (o Outgoing) Encode(e aemp.Encoder, dst []byte) ([]byte, error) {
 	m, ok := o.Message.(Message)
 	if !ok {
+		if typed, ok := typedMessage([]any{o.Message}); ok {
+			return bindingOf(typed).encode(e, dst, o.Port, typed, o.Reply)
+		}
 		m = Message{o.Message}
 	}
 	if o.Reply != "" {
@@ -96,20 +100,43 @@ func (g *Gateway) Detach() {
 }
 
 // Deliver reads what is left of a packet and hands it to the local port of
-// that name. An error is that of the decoder, or wraps [aemp.ErrValue].
-func (g *Gateway) Deliver(port []byte, d aemp.Decoder) error {
+// that name. The packet is what the decoder is in. An error is that of the
+// decoder.
+func (g *Gateway) Deliver(port []byte, d aemp.Decoder, packet []byte) error {
+	s := g.s
 	name := string(port)
-	m, err := aemp.DecodeMessage(d)
+	m, reply, err := decodeMessage(d, packet)
 	if err != nil {
 		return err
 	}
-	process, ok := g.s.lookup(name)
+	process, ok := s.lookup(name)
 	if !ok {
-		g.s.deadLetter(name, m)
+		s.deadLetter(name, m)
 		return nil
 	}
-	g.s.post(process, name, m, replyPort(m))
+	s.post(process, name, m, reply)
 	return nil
+}
+
+// decodeMessage reads a message behind the name of its port: of a bound type if
+// its tag is bound and the elements fit, else a list. What does not fit is for
+// the port to judge.
+func decodeMessage(d aemp.Decoder, packet []byte) (m any, reply PortID, err error) {
+	if tags := bindings.load().tags; len(tags) > 0 && (d.Kind() == aemp.Text || d.Kind() == aemp.Octets) {
+		tag := d.Bytes()
+		if b := tags[string(tag)]; b != nil {
+			if m, reply, err = b.decode(d); err == nil {
+				return m, reply, nil
+			}
+			if err := d.Err(); err != nil {
+				return nil, "", err
+			}
+		}
+		d.Reset(packet)
+		d.Skip() // the port
+	}
+	list, err := aemp.DecodeMessage(d)
+	return list, replyPort(list), err
 }
 
 // replyPort returns the last element of a message if it can be the port that

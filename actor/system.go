@@ -130,7 +130,8 @@ func PortOf(pid *proto.PID) PortID {
 	return NodeID(pid.Address).Port(pid.Id).Canonical()
 }
 
-// Send sends a message to a port: by custom a tag and arguments. (AEMP: snd.)
+// Send sends a message to a port: by custom a tag and arguments, or one value of
+// a type that is bound to a tag ([Bind]). (AEMP: snd.)
 //
 // It does not wait for the port. To a port on another node the message is
 // encoded at once; Send waits only when so much is on its way to that node
@@ -148,13 +149,22 @@ func (s *System) Send(to PortID, msg ...any) error { return s.send(to, msg, fals
 
 func (s *System) send(to PortID, msg Message, noWait bool) error {
 	node, name := to.Split()
+	typed, isTyped := typedMessage(msg)
 	if s.isLocal(node) {
-		s.deliver(name, append(Message(nil), msg...))
+		if isTyped && name != "" {
+			s.deliver(name, typed)
+		} else {
+			s.deliver(name, append(Message(nil), msg...))
+		}
 		return nil
 	}
 	p, err := s.network()
 	if err == nil {
-		err = p.Send(node, Outgoing{Port: name, Message: msg, NoWait: noWait})
+		out := Outgoing{Port: name, Message: msg, NoWait: noWait}
+		if isTyped {
+			out.Message = typed
+		}
+		err = p.Send(node, out)
 	}
 	if err != nil {
 		return fmt.Errorf("actor: send to %s: %w", to, err)
@@ -163,9 +173,11 @@ func (s *System) send(to PortID, msg Message, noWait bool) error {
 }
 
 // deliver hands a message to a local port.
-func (s *System) deliver(name string, m Message) {
+func (s *System) deliver(name string, m any) {
 	if name == "" {
-		s.request(s.Node(), m, false)
+		if m, ok := m.(Message); ok {
+			s.request(s.Node(), m, false)
+		}
 		return
 	}
 	process, ok := s.lookup(name)

@@ -15,7 +15,7 @@ const (
 	// A packet may refer to this many times its own length, and to so many
 	// bytes more. Without a bound, values that refer twice to another grow
 	// exponentially.
-	cborRefFactor = 8
+	cborRefFactor = 2
 	cborRefExtra  = 64 << 10
 	// cborKeep bounds what a decoder keeps from one packet for the next: so
 	// many bytes, and so many targets of references.

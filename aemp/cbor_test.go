@@ -3,6 +3,7 @@ package aemp_test
 import (
 	"bytes"
 	"crypto/sha3"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -648,6 +649,27 @@ func TestCBORExpansion(t *testing.T) {
 	}
 	if d.Err() != nil {
 		t.Error(d.Err())
+	}
+}
+
+// References may stand for twice the packet and 64 KiB: of a string that is a
+// little longer than these, for two more.
+func TestCBORReferenceBudget(t *testing.T) {
+	const size = 70000
+	for references, want := range map[byte]error{1: nil, 2: nil, 3: aemp.ErrTooLarge} {
+		packet := []byte{0x81 + references, 0xd8, 28, 0x5a}
+		packet = binary.BigEndian.AppendUint32(packet, size)
+		packet = append(packet, make([]byte, size)...)
+		for range references {
+			packet = append(packet, 0xd8, 29, 0)
+		}
+		list, err := cborRead(packet)
+		if !errors.Is(err, want) {
+			t.Errorf("%d references: %v, want %v", references, err, want)
+		}
+		if want == nil && len(list) != 1+int(references) {
+			t.Errorf("%d references: %d values", references, len(list))
+		}
 	}
 }
 

@@ -32,6 +32,7 @@ type Conn struct {
 	dec        Decoder
 	buf        []byte
 	start, end int
+	packet     []byte
 	received   atomic.Int64
 }
 
@@ -139,9 +140,9 @@ func (c *Conn) Next() (Decoder, error) {
 				return nil, c.packetError(err)
 			}
 			if n > 0 {
-				packet := c.buf[c.start : c.start+n : c.start+n]
+				c.packet = c.buf[c.start : c.start+n : c.start+n]
 				c.start += n
-				c.dec.Reset(packet)
+				c.dec.Reset(c.packet)
 				return c.dec, nil
 			}
 		}
@@ -150,6 +151,10 @@ func (c *Conn) Next() (Decoder, error) {
 		}
 	}
 }
+
+// Packet returns the packet that Next has found, for decoders that want to read
+// it again ([Decoder.Reset]). It is valid until the next call of Next.
+func (c *Conn) Packet() []byte { return c.packet }
 
 // fill reads what there is, behind the incomplete packet in the buffer.
 func (c *Conn) fill() error {

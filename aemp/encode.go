@@ -19,9 +19,22 @@ func EncodeMessage(e Encoder, dst []byte, port string, m ...any) ([]byte, error)
 	}
 	out, err := e.End()
 	if err != nil {
-		return dst, err
+		return dst, blame(e, m, err)
 	}
 	return out, nil
+}
+
+// blame names the element because of which End reported an error. Which it was
+// the encoder does not tell, so they are tried one by one.
+func blame(e Encoder, m []any, err error) error {
+	for i, v := range m {
+		e.Begin(nil, 1)
+		_ = EncodeValue(e, v)
+		if _, err := e.End(); err != nil {
+			return fmt.Errorf("element %d: %w", i, err)
+		}
+	}
+	return err
 }
 
 // EncodeString writes a Go string: as text when it is valid UTF-8, else as
@@ -34,16 +47,15 @@ func EncodeString(e Encoder, s string) {
 	}
 }
 
-// EncodeValue writes one value of a message; [Message] tells which types it
-// may have. The error wraps [ErrUnsupportedValue].
+// EncodeValue writes one element of a packet; [Message] tells which types it
+// may have. The error wraps [ErrUnsupportedValue] and tells where in a list or
+// map the value is that cannot be sent. The packet is then not to be ended: it
+// is forgotten when the next one begins.
 func EncodeValue(e Encoder, v any) error { return encodeValue(e, v, 1) }
 
-// encodeValue keeps to the depth that every peer accepts, which also ends the
-// walk through Go data that contains itself.
+// encodeValue writes a value that stands at that depth: in the packet itself,
+// which is 1, or in that many lists and maps more.
 func encodeValue(e Encoder, v any, depth int) error {
-	if depth > DefaultDepth {
-		return fmt.Errorf("%w: nested deeper than %d", ErrUnsupportedValue, DefaultDepth)
-	}
 	switch v := v.(type) {
 	case nil:
 		e.Nil()
@@ -66,34 +78,16 @@ func encodeValue(e Encoder, v any, depth int) error {
 	case []byte:
 		e.Octets(v)
 	case []any:
-		return encodeList(e, v, depth)
+		return encodeList(e, v, depth+1)
 	case Message:
-		return encodeList(e, v, depth)
+		return encodeList(e, v, depth+1)
 	case Reason:
-		return encodeList(e, v, depth)
+		return encodeList(e, v, depth+1)
 	case map[string]any:
-		e.Map(len(v))
-		for k, v := range v {
-			e.Key(k)
-			if err := encodeValue(e, v, depth+1); err != nil {
-				return fmt.Errorf("key %q: %w", k, err)
-			}
-		}
-		e.Close()
+		return encodeMap(e, v, depth+1)
 	default:
 		return encodeReflect(e, reflect.ValueOf(v), depth)
 	}
-	return nil
-}
-
-func encodeList(e Encoder, list []any, depth int) error {
-	e.Array(len(list))
-	for i, v := range list {
-		if err := encodeValue(e, v, depth+1); err != nil {
-			return fmt.Errorf("index %d: %w", i, err)
-		}
-	}
-	e.Close()
 	return nil
 }
 
@@ -106,9 +100,44 @@ func encodeUint(e Encoder, v uint64) {
 	}
 }
 
+func encodeList(e Encoder, list []any, depth int) error {
+	if err := checkDepth(depth); err != nil {
+		return err
+	}
+	e.Array(len(list))
+	for i, v := range list {
+		if err := encodeValue(e, v, depth); err != nil {
+			return within(err, depth, "index %d", i)
+		}
+	}
+	e.Close()
+	return nil
+}
+
+func encodeMap(e Encoder, m map[string]any, depth int) error {
+	if err := checkDepth(depth); err != nil {
+		return err
+	}
+	e.Map(len(m))
+	for k, v := range m {
+		e.Key(k)
+		if err := encodeValue(e, v, depth); err != nil {
+			return within(err, depth, "key %s", quoteShort(k))
+		}
+	}
+	e.Close()
+	return nil
+}
+
 // encodeReflect writes the types that encodeValue does not know by name.
 func encodeReflect(e Encoder, v reflect.Value, depth int) error {
+	v, err := followPointers(v)
+	if err != nil {
+		return err
+	}
 	switch v.Kind() {
+	case reflect.Invalid:
+		e.Nil()
 	case reflect.Bool:
 		e.Bool(v.Bool())
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
@@ -119,47 +148,90 @@ func encodeReflect(e Encoder, v reflect.Value, depth int) error {
 		e.Float(v.Float())
 	case reflect.String:
 		EncodeString(e, v.String())
-	case reflect.Pointer, reflect.Interface:
-		if v.IsNil() {
-			e.Nil()
-			return nil
-		}
-		return encodeValue(e, v.Elem().Interface(), depth+1)
 	case reflect.Slice, reflect.Array:
 		if v.Type().Elem().Kind() == reflect.Uint8 {
-			octets := make([]byte, v.Len())
-			for i := range octets {
-				octets[i] = byte(v.Index(i).Uint())
-			}
-			e.Octets(octets)
+			e.Octets(reflectBytes(v))
 			return nil
 		}
-		e.Array(v.Len())
-		for i := range v.Len() {
-			if err := encodeValue(e, v.Index(i).Interface(), depth+1); err != nil {
-				return fmt.Errorf("index %d: %w", i, err)
-			}
-		}
-		e.Close()
+		return encodeReflectList(e, v, depth+1)
 	case reflect.Map:
-		return encodeMap(e, v, depth)
+		return encodeReflectMap(e, v, depth+1)
 	default:
 		return fmt.Errorf("%w: %s", ErrUnsupportedValue, v.Type())
 	}
 	return nil
 }
 
-func encodeMap(e Encoder, v reflect.Value, depth int) error {
-	if v.Type().Key().Kind() != reflect.String {
-		return fmt.Errorf("%w: %s, whose keys are not strings", ErrUnsupportedValue, v.Type())
+func encodeReflectList(e Encoder, v reflect.Value, depth int) error {
+	if err := checkDepth(depth); err != nil {
+		return err
 	}
-	e.Map(v.Len())
-	for k, elem := range v.Seq2() {
-		e.Key(k.String())
-		if err := encodeValue(e, elem.Interface(), depth+1); err != nil {
-			return fmt.Errorf("key %q: %w", k.String(), err)
+	e.Array(v.Len())
+	for i := range v.Len() {
+		if err := encodeValue(e, v.Index(i).Interface(), depth); err != nil {
+			return within(err, depth, "index %d", i)
 		}
 	}
 	e.Close()
 	return nil
+}
+
+func encodeReflectMap(e Encoder, v reflect.Value, depth int) error {
+	if v.Type().Key().Kind() != reflect.String {
+		return fmt.Errorf("%w: %s, whose keys are not strings", ErrUnsupportedValue, v.Type())
+	}
+	if err := checkDepth(depth); err != nil {
+		return err
+	}
+	e.Map(v.Len())
+	for k, elem := range v.Seq2() {
+		e.Key(k.String())
+		if err := encodeValue(e, elem.Interface(), depth); err != nil {
+			return within(err, depth, "key %s", quoteShort(k.String()))
+		}
+	}
+	e.Close()
+	return nil
+}
+
+// checkDepth keeps to the depth that every peer accepts, which also ends the
+// walk through Go data that contains itself.
+func checkDepth(depth int) error {
+	if depth > DefaultDepth {
+		return fmt.Errorf("%w: nested deeper than %d", ErrUnsupportedValue, DefaultDepth)
+	}
+	return nil
+}
+
+// within adds to an error which value of a list or map it is about. Places
+// very deep are left out: nobody would find them by a text of that length.
+func within(err error, depth int, format string, place any) error {
+	if depth > 8 {
+		return err
+	}
+	return fmt.Errorf(format+": %w", place, err)
+}
+
+// followPointers returns what v leads to, which is the zero Value for a nil
+// pointer. Pointers are no levels of nesting, but may form a ring.
+func followPointers(v reflect.Value) (reflect.Value, error) {
+	for range DefaultDepth {
+		if v.Kind() != reflect.Pointer && v.Kind() != reflect.Interface {
+			return v, nil
+		}
+		v = v.Elem()
+	}
+	return v, fmt.Errorf("%w: more than %d pointers in a row", ErrUnsupportedValue, DefaultDepth)
+}
+
+// reflectBytes returns the bytes of a slice or array, of a named type maybe.
+func reflectBytes(v reflect.Value) []byte {
+	if v.Kind() == reflect.Slice {
+		return v.Bytes()
+	}
+	b := make([]byte, v.Len())
+	for i := range b {
+		b[i] = byte(v.Index(i).Uint())
+	}
+	return b
 }

@@ -1,6 +1,7 @@
 package aemp
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"strconv"
@@ -14,7 +15,9 @@ import (
 // What it cannot tell apart, or carry:
 //   - Text and octets. Octets are sent as the characters with their numbers,
 //     as Perl does with its byte strings, and come back as text.
-//   - Numbers that are not finite: sending one is an error.
+//   - Numbers that are not finite: sending one is an error. Perl's JSON::XS
+//     does send them, as the words inf, -inf, nan and -nan, which are no JSON.
+//     They are read all the same: such a number need not cost the connection.
 //
 // A float is always written so that it comes back as one, with a point or an
 // exponent; a number that has neither is an integer if it fits one.
@@ -280,7 +283,18 @@ func (d *jsonDecoder) Float() float64 {
 		return 0
 	}
 	digits := d.packet[d.pos:d.end]
-	v, err := strconv.ParseFloat(string(digits), 64)
+	var v float64
+	var err error
+	switch string(digits) {
+	case "inf":
+		v = math.Inf(1)
+	case "-inf":
+		v = math.Inf(-1)
+	case "nan", "-nan":
+		v = math.NaN()
+	default:
+		v, err = strconv.ParseFloat(string(digits), 64)
+	}
 	if err != nil { // the grammar has been checked, so it is the range
 		text := fmt.Sprintf("%.40s", digits)
 		d.fail(d.pos, "number out of range: "+text)
@@ -419,7 +433,13 @@ func (d *jsonDecoder) value() {
 	case '{':
 		d.kind = Map
 	case 'n':
-		d.word("null", Nil)
+		if bytes.HasPrefix(d.packet[d.pos:], []byte("na")) {
+			d.word("nan", Float)
+		} else {
+			d.word("null", Nil)
+		}
+	case 'i':
+		d.word("inf", Float)
 	case 't':
 		d.word("true", Bool)
 	case 'f':

@@ -11,8 +11,8 @@ import (
 
 // A jsonScanner finds the ends of packets. It looks at each byte once, however
 // many pieces a packet comes in, and checks what that takes: the nesting, the
-// kinds of brackets, and that nothing stands outside strings that JSON has no
-// use for. The rest of the grammar is checked as the packet is read.
+// kinds of brackets, and that no byte stands outside strings that has no use
+// there. The rest of the grammar is checked as the packet is read.
 type jsonScanner struct {
 	limits   Limits
 	seen     int    // so many bytes have been looked at
@@ -128,7 +128,7 @@ func jsonStringEnd(b []byte, i int) (end int, closed bool) {
 // notJSONArray tells what begins with c, where only an array may.
 func notJSONArray(c byte, at int) error {
 	switch c {
-	case '{', '"', '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 't', 'f', 'n':
+	case '{', '"', '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 't', 'f', 'n', 'i':
 		return fmt.Errorf("%w: it begins with %q at byte %d", ErrNotArray, c, at)
 	}
 	return fmt.Errorf("%w: want '[', found %q at byte %d", ErrMalformed, c, at)
@@ -136,9 +136,9 @@ func notJSONArray(c byte, at int) error {
 
 // What a byte outside of strings is to the scanner.
 const (
-	jsonNever   = iota // no part of JSON
+	jsonNever   = iota // of no use there
 	jsonSpace          // white space
-	jsonWord           // part of a number, of true, false or null, or a separator
+	jsonWord           // part of a number or of a word, or a separator
 	jsonQuote          // the start of a string
 	jsonOpening        // [ or {
 	jsonClosing        // ] or }
@@ -152,8 +152,9 @@ var jsonClasses = [256]uint8{
 	',': jsonWord, ':': jsonWord, '+': jsonWord, '-': jsonWord, '.': jsonWord,
 	'0': jsonWord, '1': jsonWord, '2': jsonWord, '3': jsonWord, '4': jsonWord,
 	'5': jsonWord, '6': jsonWord, '7': jsonWord, '8': jsonWord, '9': jsonWord,
-	'a': jsonWord, 'e': jsonWord, 'f': jsonWord, 'l': jsonWord, 'n': jsonWord,
-	'r': jsonWord, 's': jsonWord, 't': jsonWord, 'u': jsonWord, 'E': jsonWord,
+	'a': jsonWord, 'e': jsonWord, 'f': jsonWord, 'i': jsonWord, 'l': jsonWord,
+	'n': jsonWord, 'r': jsonWord, 's': jsonWord, 't': jsonWord, 'u': jsonWord,
+	'E': jsonWord,
 }
 
 // jsonPlain returns the position of the first byte of s, at i or later, that
@@ -298,6 +299,14 @@ func (d *jsonDecoder) numeral() {
 	negative := b[i] == '-'
 	if negative {
 		i++
+		if i < len(b) && b[i] == 'i' {
+			d.word("-inf", Float)
+			return
+		}
+		if i < len(b) && b[i] == 'n' {
+			d.word("-nan", Float)
+			return
+		}
 	}
 	first := i
 	var n, over uint64 // the integer, and whether it is larger than that

@@ -2,6 +2,10 @@ package aemp
 
 import (
 	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -43,7 +47,7 @@ func (m Message) Tag() (string, bool) {
 }
 
 // String returns the message in a form for logs, in the manner of JSON.
-func (m Message) String() string { return formatList(m) }
+func (m Message) String() string { return string(appendValue(nil, m, math.MaxInt)) }
 
 // A Reason tells why a port died. The empty reason is a normal end, and does
 // not spread over links. By custom the first element is a string, its kind;
@@ -89,7 +93,7 @@ func (r Reason) String() string {
 		if s, ok := v.(string); ok {
 			words[i] = s
 		} else {
-			words[i] = formatValue(v)
+			words[i] = string(appendValue(nil, v, math.MaxInt))
 		}
 	}
 	return strings.Join(words, " ")
@@ -107,37 +111,42 @@ func TransportError(node NodeID, text string) Reason {
 	return Reason{ReasonTransport, string(node), text}
 }
 
-func formatList(list []any) string {
-	var b strings.Builder
-	b.WriteByte('[')
-	for i, v := range list {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteString(formatValue(v))
-	}
-	b.WriteByte(']')
-	return b.String()
-}
-
-func formatValue(v any) string {
-	switch v := v.(type) {
+// appendValue appends a value in the manner of JSON. It ends early behind the
+// limit, so that the start of a long value can be had cheaply.
+func appendValue(b []byte, v any, limit int) []byte {
+	switch v := plain(v).(type) {
 	case nil:
-		return "null"
+		return append(b, "null"...)
 	case string:
-		return fmt.Sprintf("%q", v)
-	case PortID:
-		return fmt.Sprintf("%q", string(v))
-	case NodeID:
-		return fmt.Sprintf("%q", string(v))
+		return strconv.AppendQuote(b, v[:min(len(v), max(limit-len(b), 0))])
 	case []byte:
-		return fmt.Sprintf("%q", v)
+		return strconv.AppendQuote(b, string(v[:min(len(v), max(limit-len(b), 0))]))
 	case []any:
-		return formatList(v)
-	case Message:
-		return formatList(v)
-	case Reason:
-		return formatList(v)
+		b = append(b, '[')
+		for i, elem := range v {
+			if i > 0 {
+				b = append(b, ", "...)
+			}
+			if len(b) > limit {
+				break
+			}
+			b = appendValue(b, elem, limit)
+		}
+		return append(b, ']')
+	case map[string]any:
+		b = append(b, '{')
+		for i, key := range slices.Sorted(maps.Keys(v)) {
+			if i > 0 {
+				b = append(b, ", "...)
+			}
+			if len(b) > limit {
+				break
+			}
+			b = append(appendValue(b, key, limit), ": "...)
+			b = appendValue(b, v[key], limit)
+		}
+		return append(b, '}')
+	default:
+		return fmt.Append(b, v)
 	}
-	return fmt.Sprint(v)
 }

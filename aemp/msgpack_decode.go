@@ -385,7 +385,7 @@ func (d *msgpackDecoder) makeKey(h msgpackHead) {
 	case Int:
 		d.text = strconv.AppendInt(d.text, int64(h.num), 10)
 	case Float:
-		d.text = appendExactFloat(d.text, math.Float64frombits(h.num))
+		d.text = appendPerlFloat(d.text, math.Float64frombits(h.num))
 	default:
 		d.fail(msgpackError(d.pos, "%s as a key", h.kind))
 		return

@@ -1,36 +1,45 @@
 package aemp
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"reflect"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 )
 
 // Scan stores the elements of m in what dest points to, in order, converting
 // as AEMP peers expect: a number is taken from a string that spells one, and a
 // string from a number; undef leaves its variable as it is, except that it
 // clears pointers, slices, maps and interfaces. A nil among dest passes over
-// an element. Elements beyond len(dest) are ignored, as Perl does.
+// an element. Elements beyond len(dest) are ignored, as Perl does. What is
+// stored may share memory with m. docs/values.md has all the rules.
 //
 // An error wraps [ErrValue] and names the element, what was wanted and what
-// was found; elements before it have been stored. Tagged receivers get their
-// message without the tag, so that the elements are the arguments:
+// was found; elements before it have been stored. When elements are missing,
+// none has. (A dest that is no pointer is the caller's own mistake, and
+// another error.) Tagged receivers get their message without the tag, so that
+// the elements are the arguments:
 //
 //	var job string
 //	var reply aemp.PortID
 //	err := m.Scan(&job, &reply)
 func (m Message) Scan(dest ...any) error {
 	if len(m) < len(dest) {
-		return fmt.Errorf("%w: element %d is missing", ErrValue, len(m))
+		return fmt.Errorf("%w: element %d is missing, %d are wanted", ErrValue, len(m), len(dest))
 	}
 	for i, d := range dest {
 		if d == nil {
 			continue
 		}
 		v := reflect.ValueOf(d)
-		if v.Kind() != reflect.Pointer || v.IsNil() {
-			return fmt.Errorf("aemp: Scan into %T, which is not a pointer", d)
+		if v.Kind() != reflect.Pointer {
+			return fmt.Errorf("aemp: Scan of element %d into %T, which is not a pointer", i, d)
+		}
+		if v.IsNil() {
+			return fmt.Errorf("aemp: Scan of element %d into a nil %T", i, d)
 		}
 		if err := assign(v.Elem(), m[i]); err != nil {
 			return fmt.Errorf("element %d: %w", i, err)
@@ -39,68 +48,90 @@ func (m Message) Scan(dest ...any) error {
 	return nil
 }
 
+// Convert stores v in what dest points to, as Scan does with one element. An
+// error wraps [ErrValue] and tells what was wanted and what was found.
+func Convert(dest, v any) error {
+	d := reflect.ValueOf(dest)
+	if d.Kind() != reflect.Pointer || d.IsNil() {
+		return fmt.Errorf("aemp: Convert into %T, which is not a pointer", dest)
+	}
+	return assign(d.Elem(), v)
+}
+
 // assign converts v to the type of dst.
 func assign(dst reflect.Value, v any) error {
-	switch dst.Kind() {
-	case reflect.Interface:
+	if dst.Kind() == reflect.Interface {
 		return assignAny(dst, v)
-	case reflect.Pointer:
-		if v == nil {
+	}
+	found := v // for error texts
+	v = plain(v)
+	if v == nil {
+		switch dst.Kind() {
+		case reflect.Pointer, reflect.Slice, reflect.Map:
 			dst.SetZero()
-			return nil
 		}
+		return nil
+	}
+	switch dst.Kind() {
+	case reflect.Pointer:
 		elem := reflect.New(dst.Type().Elem())
 		if err := assign(elem.Elem(), v); err != nil {
 			return err
 		}
 		dst.Set(elem)
-		return nil
-	case reflect.Slice, reflect.Map:
-		if v == nil {
-			dst.SetZero()
-			return nil
-		}
-	}
-	if v == nil {
-		return nil
-	}
-	switch dst.Kind() {
 	case reflect.Bool:
 		dst.SetBool(truth(v))
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		n, ok := toInt(v)
 		if !ok || dst.OverflowInt(n) {
-			return mismatch(dst, v)
+			return mismatch(dst, found)
 		}
 		dst.SetInt(n)
-	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
 		n, ok := toUint(v)
 		if !ok || dst.OverflowUint(n) {
-			return mismatch(dst, v)
+			return mismatch(dst, found)
 		}
 		dst.SetUint(n)
 	case reflect.Float32, reflect.Float64:
 		f, ok := toFloat(v)
-		if !ok {
-			return mismatch(dst, v)
+		if !ok || dst.OverflowFloat(f) {
+			return mismatch(dst, found)
 		}
 		dst.SetFloat(f)
 	case reflect.String:
 		s, ok := toString(v)
 		if !ok {
-			return mismatch(dst, v)
+			return mismatch(dst, found)
 		}
 		dst.SetString(s)
 	case reflect.Slice:
-		return assignSlice(dst, v)
+		if dst.Type().Elem().Kind() == reflect.Uint8 {
+			b, ok := toBytes(v)
+			if !ok {
+				return mismatch(dst, found)
+			}
+			dst.SetBytes(b)
+			return nil
+		}
+		list, ok := v.([]any)
+		if !ok {
+			return mismatch(dst, found)
+		}
+		return assignList(dst, list)
 	case reflect.Map:
-		return assignMap(dst, v)
+		m, ok := v.(map[string]any)
+		if !ok || dst.Type().Key().Kind() != reflect.String {
+			return mismatch(dst, found)
+		}
+		return assignMap(dst, m)
 	default:
-		return mismatch(dst, v)
+		return mismatch(dst, found)
 	}
 	return nil
 }
 
+// assignAny stores the element as it is.
 func assignAny(dst reflect.Value, v any) error {
 	if v == nil {
 		dst.SetZero()
@@ -114,19 +145,7 @@ func assignAny(dst reflect.Value, v any) error {
 	return nil
 }
 
-func assignSlice(dst reflect.Value, v any) error {
-	if dst.Type().Elem().Kind() == reflect.Uint8 {
-		b, ok := toBytes(v)
-		if !ok {
-			return mismatch(dst, v)
-		}
-		dst.SetBytes(b)
-		return nil
-	}
-	list, ok := toList(v)
-	if !ok {
-		return mismatch(dst, v)
-	}
+func assignList(dst reflect.Value, list []any) error {
 	slice := reflect.MakeSlice(dst.Type(), len(list), len(list))
 	for i, elem := range list {
 		if err := assign(slice.Index(i), elem); err != nil {
@@ -137,16 +156,12 @@ func assignSlice(dst reflect.Value, v any) error {
 	return nil
 }
 
-func assignMap(dst reflect.Value, v any) error {
-	m, ok := v.(map[string]any)
-	if !ok || dst.Type().Key().Kind() != reflect.String {
-		return mismatch(dst, v)
-	}
+func assignMap(dst reflect.Value, m map[string]any) error {
 	out := reflect.MakeMapWithSize(dst.Type(), len(m))
 	for k, elem := range m {
 		value := reflect.New(dst.Type().Elem()).Elem()
 		if err := assign(value, elem); err != nil {
-			return fmt.Errorf("key %q: %w", k, err)
+			return fmt.Errorf("key %s: %w", quoteShort(k), err)
 		}
 		out.SetMapIndex(reflect.ValueOf(k).Convert(dst.Type().Key()), value)
 	}
@@ -155,17 +170,85 @@ func assignMap(dst reflect.Value, v any) error {
 }
 
 func mismatch(dst reflect.Value, v any) error {
-	return fmt.Errorf("%w: want %s, found %s", ErrValue, dst.Type(), describe(v))
+	return fmt.Errorf("%w: want %s, found %T %s", ErrValue, dst.Type(), v, shorten(appendValue(nil, v, maxShown)))
 }
 
-// describe shortens long values, since error texts travel as kill reasons.
-func describe(v any) string {
-	s := formatValue(v)
-	if len(s) > 64 {
-		s = s[:61] + "..."
+// maxShown is how much of a value error texts show, in bytes. They travel as
+// kill reasons, so they have to stay short.
+const maxShown = 64
+
+func quoteShort(s string) string { return shorten(appendValue(nil, s, maxShown)) }
+
+// shorten cuts between characters.
+func shorten(text []byte) string {
+	const more = "..."
+	if len(text) <= maxShown {
+		return string(text)
 	}
-	return fmt.Sprintf("%T %s", v, s)
+	end := maxShown - len(more)
+	for !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return string(text[:end]) + more
 }
+
+// plain brings a value to the types that a message from the wire holds, as far
+// as it can be sent at all: receivers do not have to know whether the sender
+// is on their own node. What is in a list or map is left as it is.
+func plain(v any) any {
+	switch v := v.(type) {
+	case nil, bool, int64, float64, string, []byte, []any, map[string]any:
+		return v
+	case int:
+		return int64(v)
+	case Message:
+		return []any(v)
+	case Reason:
+		return []any(v)
+	}
+	r, err := followPointers(reflect.ValueOf(v))
+	switch {
+	case err != nil:
+		return v
+	case !r.IsValid():
+		return nil
+	case r.CanInt():
+		return r.Int()
+	case r.CanUint() && r.Uint() <= math.MaxInt64:
+		return int64(r.Uint())
+	case r.CanUint():
+		return r.Uint()
+	case r.CanFloat():
+		return r.Float()
+	}
+	switch r.Kind() {
+	case reflect.String:
+		return r.String()
+	case reflect.Bool:
+		return r.Bool()
+	case reflect.Slice, reflect.Array:
+		if r.Type().Elem().Kind() == reflect.Uint8 {
+			return reflectBytes(r)
+		}
+		list := make([]any, r.Len())
+		for i := range list {
+			list[i] = r.Index(i).Interface()
+		}
+		return list
+	case reflect.Map:
+		if r.Type().Key().Kind() != reflect.String {
+			return v
+		}
+		m := make(map[string]any, r.Len())
+		for key, elem := range r.Seq2() {
+			m[key.String()] = elem.Interface()
+		}
+		return m
+	}
+	return v
+}
+
+// The conversions below take what plain returns.
 
 // truth is Perl's: undef, "", 0, "0" and false are false.
 func truth(v any) bool {
@@ -174,11 +257,14 @@ func truth(v any) bool {
 		return false
 	case bool:
 		return v
+	case int64:
+		return v != 0
+	case float64:
+		return v != 0
 	case string:
 		return v != "" && v != "0"
-	}
-	if f, ok := toFloat(v); ok {
-		return f != 0
+	case []byte:
+		return len(v) > 0 && string(v) != "0"
 	}
 	return true
 }
@@ -187,6 +273,8 @@ func toInt(v any) (int64, bool) {
 	switch v := v.(type) {
 	case int64:
 		return v, true
+	case uint64:
+		return int64(v), v <= math.MaxInt64
 	case float64:
 		return int64(v), v == math.Trunc(v) && v >= -1<<63 && v < 1<<63
 	case bool:
@@ -195,18 +283,17 @@ func toInt(v any) (int64, bool) {
 		}
 		return 0, true
 	case string:
-		if n, err := strconv.ParseInt(v, 10, 64); err == nil {
-			return n, true
+		n, err := strconv.ParseInt(trimNumber(v), 10, 64)
+		if err == nil || errors.Is(err, strconv.ErrRange) {
+			return n, err == nil
 		}
-		if f, ok := toFloat(v); ok {
-			return toInt(f)
+		f, ok := toFloat(v)
+		if !ok {
+			return 0, false
 		}
-		return 0, false
-	case uint64:
-		return int64(v), v <= 1<<63-1
-	}
-	if n, ok := normalize(v); ok {
-		return toInt(n)
+		return toInt(f)
+	case []byte:
+		return toInt(string(v))
 	}
 	return 0, false
 }
@@ -218,13 +305,17 @@ func toUint(v any) (uint64, bool) {
 	case float64:
 		return uint64(v), v == math.Trunc(v) && v >= 0 && v < 1<<64
 	case string:
-		if n, err := strconv.ParseUint(v, 10, 64); err == nil {
-			return n, true
+		n, err := strconv.ParseUint(strings.TrimPrefix(trimNumber(v), "+"), 10, 64)
+		if err == nil || errors.Is(err, strconv.ErrRange) {
+			return n, err == nil
 		}
-		if f, ok := toFloat(v); ok {
-			return toUint(f)
+		f, ok := toFloat(v)
+		if !ok {
+			return 0, false
 		}
-		return 0, false
+		return toUint(f)
+	case []byte:
+		return toUint(string(v))
 	}
 	n, ok := toInt(v)
 	return uint64(n), ok && n >= 0
@@ -244,14 +335,31 @@ func toFloat(v any) (float64, bool) {
 		}
 		return 0, true
 	case string:
-		f, err := strconv.ParseFloat(v, 64)
-		return f, err == nil
-	}
-	if n, ok := normalize(v); ok {
-		return toFloat(n)
+		return parseNumber(v)
+	case []byte:
+		return parseNumber(string(v))
 	}
 	return 0, false
 }
+
+// parseNumber reads what Perl takes for a number as a whole: decimal digits
+// with a point and an exponent maybe, Inf or NaN in letters of any size. Perl
+// reads the start of any other string, too; here those are no numbers.
+func parseNumber(s string) (float64, bool) {
+	s = trimNumber(s)
+	if strings.ContainsAny(s, "xX_") { // Go's own notations
+		return 0, false
+	}
+	if len(s) == len("-nan") && (s[0] == '-' || s[0] == '+') && strings.EqualFold(s[1:], "nan") {
+		return math.NaN(), true
+	}
+	f, err := strconv.ParseFloat(s, 64)
+	return f, err == nil
+}
+
+// trimNumber removes the white space that Perl allows around a number, such as
+// the end of the line that it was read from.
+func trimNumber(s string) string { return strings.Trim(s, " \t\n\v\f\r") }
 
 // toString writes numbers as Perl does in a string.
 func toString(v any) (string, bool) {
@@ -271,9 +379,6 @@ func toString(v any) (string, bool) {
 			return "1", true
 		}
 		return "", true
-	}
-	if n, ok := normalize(v); ok {
-		return toString(n)
 	}
 	return "", false
 }
@@ -298,38 +403,7 @@ func toBytes(v any) ([]byte, bool) {
 	return []byte(s), ok
 }
 
-func toList(v any) ([]any, bool) {
-	switch v := v.(type) {
-	case []any:
-		return v, true
-	case Message:
-		return v, true
-	case Reason:
-		return v, true
-	}
-	return nil, false
-}
-
-// normalize brings the types that a local sender may use to those that a
-// message from the wire holds.
-func normalize(v any) (any, bool) {
-	r := reflect.ValueOf(v)
-	switch {
-	case r.CanInt():
-		return r.Int(), true
-	case r.CanUint():
-		return r.Uint(), true
-	case r.CanFloat():
-		return r.Float(), true
-	case r.Kind() == reflect.String:
-		return r.String(), true
-	case r.Kind() == reflect.Bool:
-		return r.Bool(), true
-	}
-	return nil, false
-}
-
-// appendPerlFloat writes a number as Perl's strings show it: with 15 digits,
+// appendPerlFloat writes a number as Perl's strings show it, with 15 digits,
 // but with 17 where 15 would not give the same number back.
 func appendPerlFloat(b []byte, v float64) []byte {
 	switch {

@@ -209,27 +209,9 @@ func (e *storableEncoder) Float(v float64) {
 		return
 	}
 	at := e.beginDecimal()
-	e.b = appendExactFloat(e.b, v)
+	e.b = appendPerlFloat(e.b, v)
 	e.endDecimal(at)
 	e.written()
-}
-
-// appendExactFloat writes a number as Perl's strings show it, with 15 digits,
-// but with 17 where 15 would not give the same number back.
-func appendExactFloat(b []byte, v float64) []byte {
-	switch {
-	case math.IsNaN(v):
-		return append(b, "NaN"...)
-	case math.IsInf(v, 1):
-		return append(b, "Inf"...)
-	case math.IsInf(v, -1):
-		return append(b, "-Inf"...)
-	}
-	short := strconv.AppendFloat(b, v, 'g', 15, 64)
-	if back, err := strconv.ParseFloat(string(short[len(b):]), 64); err == nil && back == v {
-		return short
-	}
-	return strconv.AppendFloat(b, v, 'g', 17, 64)
 }
 
 // beginDecimal starts a number that travels as a string, which is at most 24

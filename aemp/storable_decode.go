@@ -69,7 +69,7 @@ func (d *storableDecoder) walk(packet []byte, begin int) (err error) {
 // OBJECTs of a packet may refer to so many times its own bytes altogether,
 // and so many more.
 const (
-	storableExpansion     = 8
+	storableExpansion     = 2
 	storableExpansionMore = 64 << 10
 )
 

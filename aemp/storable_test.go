@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"os/exec"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -239,7 +240,27 @@ func TestStorableExpansion(t *testing.T) {
 	}
 }
 
-// storableArrayIndex is the index of the i-th array of the packet above, in
+// References may stand for twice the packet and 64 KiB: of a string that is a
+// little longer than these, for two more.
+func TestStorableReferenceBudget(t *testing.T) {
+	const size = 70000
+	for references, want := range map[int]error{1: nil, 2: nil, 3: aemp.ErrTooLarge} {
+		values := fmt.Sprintf("04 01 %08x", size) + strings.Repeat("78", size) +
+			strings.Repeat("04 00 00000002", references) // the string, behind the array and one reference
+		packet := storableList(t, 1+references, values)
+		d := aemp.Storable.NewDecoder(aemp.Limits{})
+		d.Reset(packet)
+		m, err := aemp.DecodeMessage(d)
+		if !errors.Is(err, want) {
+			t.Errorf("%d references: %v, want %v", references, err, want)
+		}
+		if want == nil && (len(m) != 1+references || !reflect.DeepEqual(m[0], m[references])) {
+			t.Errorf("%d references: %d values", references, len(m))
+		}
+	}
+}
+
+// storableArrayIndex is the index of the i-th array of TestStorableExpansion, in
 // which each has two references that count and one that leads to it.
 func storableArrayIndex(i int) int {
 	if i == 0 {
@@ -265,7 +286,7 @@ func TestStorableResetOfOtherPacket(t *testing.T) {
 		t.Errorf("first: %v, %v", m, err)
 	}
 	d.Reset(second)
-	if m, err := aemp.DecodeMessage(d); err != nil || m.String() != "[map[k:[]]]" {
+	if m, err := aemp.DecodeMessage(d); err != nil || m.String() != `[{"k": []}]` {
 		t.Errorf("second: %v, %v", m, err)
 	}
 }

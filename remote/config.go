@@ -31,6 +31,10 @@ type Config struct {
 	// one; an empty host is every address. Nil means not to listen: then only
 	// this node can make connections.
 	Listen []string
+	// Listeners are listeners that exist already, used beside those of Listen:
+	// a socket that was inherited, or a network that is not TCP. They belong
+	// to the node as soon as Start has succeeded; Close closes them.
+	Listeners []net.Listener
 	// Seeds are addresses of nodes to be connected with, "host:port", whatever
 	// their names are. They are tried for ever.
 	Seeds []string

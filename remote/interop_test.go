@@ -2,6 +2,7 @@ package remote_test
 
 import (
 	"cmp"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -25,12 +26,13 @@ func TestInterop(t *testing.T) {
 		framings = []string{"json"}
 	}
 	for _, framing := range framings {
-		t.Run("AnyEvent-MP-"+string(version)+" "+framing, func(t *testing.T) { interop(t, perl, framing) })
+		t.Run("AnyEvent-MP-"+string(version)+" "+framing, func(t *testing.T) { interop(t, perl, string(version), framing) })
 	}
 }
 
-func interop(t *testing.T, perl, framing string) {
-	a := newMesh(t).start("go")
+func interop(t *testing.T, perl, version, framing string) {
+	m := newMesh(t)
+	a := m.start("go")
 	a.registerPeer()
 	self, got := a.collector()
 
@@ -136,6 +138,42 @@ func interop(t *testing.T, perl, framing string) {
 		if r := reports["nofunc"]; len(r) == 0 || r[0] != "no_such_port" {
 			t.Errorf("got reason %v", r)
 		}
+	})
+
+	t.Run("data connections", func(t *testing.T) {
+		if !strings.HasPrefix(version, "1.") {
+			t.Skip("AnyEvent::MP 2.x has none that work")
+		}
+		// Without a mesh, each side has to be told where the other listens.
+		a.sys.Send("perl", "eval", "@$AnyEvent::MP::Kernel::LISTENER", self, "listens")
+		m.mu.Lock()
+		m.addresses["perl"] = []string{next(t, got)[2].(string)}
+		m.mu.Unlock()
+		a.sys.Send("perl", "eval", "require AnyEvent::MP::DataConn; 1", self, "loaded")
+		wantMessage(t, next(t, got), "loaded", "", 1)
+
+		conn, err := a.DialData(t.Context(), "perl", "Peer::data", "welcome")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		io.WriteString(conn, "hello\n")
+		answer := make([]byte, len("welcome\necho hello\n"))
+		if _, err := io.ReadFull(conn, answer); err != nil || string(answer) != "welcome\necho hello\n" {
+			t.Errorf("got %q, %v", answer, err)
+		}
+
+		a.HandleData("Echo::data", echoData)
+		for _, listens := range []string{`"` + a.Addresses()[0] + `"`, ""} { // once each side dials
+			a.sys.Send("perl", "eval", "$AnyEvent::MP::Global::addr{go} = ["+listens+"]; 1", self, "told")
+			wantMessage(t, next(t, got), "told", "", 1)
+			driver := a.sys.Spawn("perl", "Driver::data", self, "go", "Echo::data")
+			wantMessage(t, next(t, got), "data", `perl ["from perl"]`, "a line")
+			a.sys.Kill(driver)
+		}
+
+		driver := a.sys.Spawn("perl", "Driver::data", self, "go", "No::such")
+		wantReason(t, next(t, a.monitored(driver)), "AnyEvent::MP::DataConn", "no such function: No::such")
 	})
 
 	t.Run("Perl goes away", func(t *testing.T) {

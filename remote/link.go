@@ -213,7 +213,7 @@ func (l *link) receive(d aemp.Decoder) error {
 		return err
 	}
 	if len(name) > 0 {
-		return n.gateway.Deliver(name, d)
+		return n.gateway.Deliver(name, d, l.conn.Packet())
 	}
 	m, err := aemp.DecodeMessage(d)
 	if err != nil {

@@ -98,6 +98,7 @@ func Start(ctx context.Context, sys *actor.System, config Config) (*Node, error)
 	gateway.Secure = cfg.Secure
 	n.gateway = gateway
 	sys.Actors().ProcessRegistry.RegisterAddressResolver(n.resolvePID)
+	n.listeners = append(n.listeners, cfg.Listeners...)
 	for _, l := range n.listeners {
 		n.goroutines.Go(func() { n.acceptLoop(l) })
 	}

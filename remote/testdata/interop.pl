@@ -41,6 +41,37 @@ sub Peer::adder {
    };
 }
 
+# data connections, which work in generation 1: echo each line, from either side
+
+sub Peer::data {
+   my ($greeting, $hdl) = @_;
+   our %data;
+   $data{$hdl} = $hdl;
+   $hdl->on_error (sub { delete $data{$_[0]}; $_[0]->destroy });
+   $hdl->push_write ("$greeting\n");
+   $hdl->on_read (sub {
+      $_[0]->push_read (line => sub { $_[0]->push_write ("echo $_[1]\n") });
+   });
+}
+
+sub Driver::data {
+   my ($report, $go, $func) = @_;
+   require AnyEvent::MP::DataConn;
+   my $self = $SELF;
+   rcv $self, done => sub { };
+   AnyEvent::MP::DataConn::connect_to ($go, 5, $func, "from perl", sub {
+      my ($hdl) = @_;
+      our %data;
+      $data{$hdl} = $hdl;
+      $hdl->on_error (sub { delete $data{$_[0]}; $_[0]->destroy });
+      $hdl->push_write ("a line\n");
+      $hdl->push_read (line => sub {
+         my $greeting = $_[1];
+         $hdl->push_read (line => sub { snd $report, "data", $greeting, $_[1] });
+      });
+   });
+}
+
 # what the Perl node does to the Go node, each step reported to a port there
 
 sub Driver::init {
