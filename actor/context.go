@@ -1,6 +1,8 @@
 package actor
 
 import (
+	"time"
+
 	proto "github.com/asynkron/protoactor-go/actor"
 )
 
@@ -97,6 +99,48 @@ func (c *Context) hold(port PortID, m *monitor) (stop func()) {
 	stop = c.port.sys.start(port, m)
 	c.port.hold(m, stop)
 	return stop
+}
+
+// Func returns a function that may be called by any goroutine at any time, and
+// makes fn run in this port, in turn with its messages. (AEMP: psub; to call it
+// at once is peval.) If fn fails or panics, the port dies, as with a handler.
+// When the port has died, it does nothing.
+func (c *Context) Func(fn func(c *Context) error) func() {
+	run := c.inTurn()
+	return func() { run(fn) }
+}
+
+// After makes fn run in this port after that time, unless the returned function
+// is called or the port dies before. (AEMP: after.) It is like [Context.Func]
+// otherwise.
+func (c *Context) After(d time.Duration, fn func(c *Context) error) (stop func()) {
+	run, self := c.inTurn(), c.port
+	m := &monitor{}
+	timer := time.AfterFunc(d, func() {
+		run(func(c *Context) error {
+			if m.ended.Swap(true) {
+				return nil
+			}
+			return fn(c)
+		})
+	})
+	stop = func() {
+		m.ended.Store(true)
+		timer.Stop()
+	}
+	self.hold(m, stop)
+	return stop
+}
+
+// inTurn returns a function that makes others run in this port.
+func (c *Context) inTurn() func(fn func(c *Context) error) {
+	p, pid, sys := c.port, c.proto.Self(), c.port.sys
+	return func(fn func(c *Context) error) {
+		sys.actors.Root.Send(pid, inPort(func() {
+			p.context.reply = ""
+			p.check(fn(&p.context))
+		}))
+	}
 }
 
 // A portAction calls a function in a port.

@@ -1,6 +1,8 @@
 package actor
 
 import (
+	"io"
+
 	proto "github.com/asynkron/protoactor-go/actor"
 
 	"github.com/portmesh/portmesh/aemp"
@@ -33,6 +35,19 @@ func (s *System) MonitorMessage(port, to PortID, msg ...any) (stop func()) {
 // link.
 func (s *System) Link(port, victim PortID) (stop func()) {
 	return s.start(port, &monitor{action: linkAction(victim)})
+}
+
+// Guard closes the values when the port dies, so that what a port uses goes with
+// it. (AEMP: mon_guard.) The returned function ends the guard and closes
+// nothing. What Close returns goes to the log.
+func (s *System) Guard(port PortID, values ...io.Closer) (stop func()) {
+	return s.Monitor(port, func(Reason) {
+		for _, v := range values {
+			if err := v.Close(); err != nil {
+				s.log.Warn("guarded value cannot be closed", "port", port, "err", err)
+			}
+		}
+	})
 }
 
 // start makes a monitor, of whatever form.

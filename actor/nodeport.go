@@ -37,8 +37,9 @@ func init() { // because can looks into the table that it is in
 // connectionRequests are the requests that package remote answers.
 const connectionRequests = " mon0 mon1 kil0 "
 
-// request carries out a request to the node port.
-func (s *System) request(from NodeID, m Message, secure bool) {
+// request carries out a request to the node port. What allow says about
+// functions holds for those of the user and for evaluating code.
+func (s *System) request(from NodeID, m Message, allow func(from NodeID, function string) bool) {
 	name, ok := m.Tag()
 	if !ok {
 		if len(m) > 0 {
@@ -46,13 +47,20 @@ func (s *System) request(from NodeID, m Message, secure bool) {
 		}
 		return
 	}
-	if f := requests[name]; f != nil && !(secure && (name == requestSpawn || name == "eval")) {
-		f(s, from, m[1:])
-		return
-	}
+	f := requests[name]
 	_, call := s.functions.lookup(name)
-	if secure {
-		s.log.Warn("request refused, since this node is secure", "node", from, "request", name)
+	if allow != nil && (f == nil && call != nil || name == requestSpawn || name == "eval") {
+		function := name
+		if name == requestSpawn && len(m) > 2 {
+			function, _ = m[2].(string)
+		}
+		if !allow(from, function) {
+			s.log.Warn("request is not allowed", "node", from, "request", name, "function", function)
+			return
+		}
+	}
+	if f != nil {
+		f(s, from, m[1:])
 		return
 	}
 	if call == nil {
@@ -79,7 +87,7 @@ func (s *System) relay(from NodeID, m Message) {
 		return
 	}
 	// A node that does not read its answers must not keep us from reading.
-	if err := s.send(port, m[1:], port.Node() == from); err != nil {
+	if err := s.send(port, m[1:], "", port.Node() == from); err != nil {
 		s.log.Warn("message cannot be relayed", "port", port, "err", err)
 	}
 }

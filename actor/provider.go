@@ -64,9 +64,9 @@ func (o Outgoing) Encode(e aemp.Encoder, dst []byte) ([]byte, error) {
 
 // A Gateway is the side of a system that a provider works with.
 type Gateway struct {
-	// Secure refuses requests of other nodes to spawn and to call functions.
-	// It is set before the first of them.
-	Secure bool
+	// Allow tells whether a node may spawn or call the function of that name.
+	// Nil allows all. It is set before the first request comes.
+	Allow func(from NodeID, function string) bool
 
 	s *System
 }
@@ -160,7 +160,7 @@ func replyPort(m Message) PortID {
 
 // Request answers a request to the node port that came from that node:
 // everything but the monitor requests, which belong to a connection.
-func (g *Gateway) Request(from NodeID, m Message) { g.s.request(from, m, g.Secure) }
+func (g *Gateway) Request(from NodeID, m Message) { g.s.request(from, m, g.Allow) }
 
 // Monitor calls fired when the local port dies, once, from whatever goroutine
 // sees it die; it must not wait. The returned function ends the monitor.

@@ -145,24 +145,28 @@ func PortOf(pid *proto.PID) PortID {
 // arrives in its place before the port's monitors have fired.
 //
 // A sent message must not be changed any more.
-func (s *System) Send(to PortID, msg ...any) error { return s.send(to, msg, false) }
+func (s *System) Send(to PortID, msg ...any) error { return s.send(to, msg, "", false) }
 
-func (s *System) send(to PortID, msg Message, noWait bool) error {
+// send sends a message with a port to answer to, if that is not empty.
+func (s *System) send(to PortID, msg Message, reply PortID, noWait bool) error {
 	node, name := to.Split()
-	typed, isTyped := typedMessage(msg)
+	m, typed := typedMessage(msg)
+	if !typed && reply != "" {
+		msg = append(msg[:len(msg):len(msg)], string(reply))
+	}
 	if s.isLocal(node) {
-		if isTyped && name != "" {
-			s.deliver(name, typed)
+		if !typed || name == "" {
+			s.deliver(name, append(Message(nil), msg...), "")
 		} else {
-			s.deliver(name, append(Message(nil), msg...))
+			s.deliver(name, m, reply)
 		}
 		return nil
 	}
 	p, err := s.network()
 	if err == nil {
 		out := Outgoing{Port: name, Message: msg, NoWait: noWait}
-		if isTyped {
-			out.Message = typed
+		if typed {
+			out.Message, out.Reply = m, reply
 		}
 		err = p.Send(node, out)
 	}
@@ -173,10 +177,10 @@ func (s *System) send(to PortID, msg Message, noWait bool) error {
 }
 
 // deliver hands a message to a local port.
-func (s *System) deliver(name string, m any) {
+func (s *System) deliver(name string, m any, reply PortID) {
 	if name == "" {
 		if m, ok := m.(Message); ok {
-			s.request(s.Node(), m, false)
+			s.request(s.Node(), m, nil)
 		}
 		return
 	}
@@ -185,7 +189,7 @@ func (s *System) deliver(name string, m any) {
 		s.deadLetter(name, m)
 		return
 	}
-	s.post(process, name, m, "")
+	s.post(process, name, m, reply)
 }
 
 // lookup finds the process of a local port. The processes that protoactor-go

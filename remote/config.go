@@ -75,8 +75,13 @@ type Config struct {
 	// CloseTimeout is how long Close gives the peers to take what was sent.
 	// Zero means 1 second.
 	CloseTimeout time.Duration
-	// Secure refuses other nodes' requests to spawn and to call functions.
+	// Secure refuses all requests of other nodes to spawn, to call functions,
+	// and to make data connections. Messages, monitors and kills go on.
 	Secure bool
+	// Allow tells whether a node may do so with the function of that name. Nil
+	// allows all, unless Secure is set. It is called by the goroutine that reads
+	// the connection, and must not wait.
+	Allow func(node actor.NodeID, function string) bool
 }
 
 // withDefaults returns a copy of c that is complete.
@@ -111,6 +116,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.CloseTimeout == 0 {
 		c.CloseTimeout = time.Second
+	}
+	if c.Secure {
+		c.Allow = func(actor.NodeID, string) bool { return false }
 	}
 	if c.Dial == nil {
 		d := net.Dialer{KeepAliveConfig: keepAlive, Control: setUserTimeout(c.MonitorTimeout)}

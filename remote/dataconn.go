@@ -225,8 +225,8 @@ func (n *Node) expectData(from actor.NodeID, args actor.Message) {
 	f := n.data.functions[function]
 	n.data.mu.Unlock()
 	switch {
-	case n.cfg.Secure:
-		n.dataFailed(port, "data connections are refused, since this node is secure")
+	case n.cfg.Allow != nil && !n.cfg.Allow(from, function):
+		n.dataFailed(port, fmt.Sprintf("not allowed: %s", function))
 		return
 	case f == nil:
 		n.dataFailed(port, fmt.Sprintf("no such function: %s", function))

@@ -95,7 +95,7 @@ func Start(ctx context.Context, sys *actor.System, config Config) (*Node, error)
 		n.cancel()
 		return nil, fmt.Errorf("remote: %w", err)
 	}
-	gateway.Secure = cfg.Secure
+	gateway.Allow = cfg.Allow
 	n.gateway = gateway
 	sys.Actors().ProcessRegistry.RegisterAddressResolver(n.resolvePID)
 	n.listeners = append(n.listeners, cfg.Listeners...)

@@ -266,6 +266,31 @@ func TestSecure(t *testing.T) {
 	wantMessage(t, next(t, got), "still here")
 }
 
+// A node can choose who may spawn what.
+func TestAllow(t *testing.T) {
+	m := newMesh(t)
+	a, c := m.start("a"), m.start("c")
+	b := m.start("b", func(cfg *remote.Config) {
+		cfg.Allow = func(node actor.NodeID, function string) bool { return node == "a" && function == "Peer::echo" }
+	})
+	b.registerPeer()
+	for _, test := range []struct {
+		from     *testNode
+		function string
+		allowed  bool
+	}{{a, "Peer::echo", true}, {a, "Peer::linked", false}, {c, "Peer::echo", false}} {
+		self, got := test.from.collector()
+		port := test.from.sys.Spawn("b", test.function, self)
+		died := test.from.monitored(port)
+		test.from.sys.Send(port, "hello")
+		if test.allowed {
+			wantMessage(t, next(t, got), "echo", "hello")
+		} else {
+			wantReason(t, next(t, died), aemp.NoSuchPort(port)...)
+		}
+	}
+}
+
 // protoactor-go's own operations cross nodes by the PID.
 func TestProtoactorAcrossNodes(t *testing.T) {
 	m := newMesh(t)
