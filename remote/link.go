@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -27,6 +28,10 @@ type link struct {
 	cause    error      // why the link ends, when it does
 	draining bool       // the link ends when all is written
 	beats    heartbeat
+	sent     int64 // messages accepted
+	written  int64 // bytes handed to the connection
+
+	received atomic.Int64 // messages delivered
 
 	monitors remoteMonitors
 }
@@ -42,6 +47,7 @@ func (l *link) run() {
 	sending, receiving := l.conn.Framings()
 	n.log.Info("node is up", "peer", p.id, "provider", remote.Extra["provider"],
 		"sending", sending.Name(), "receiving", receiving.Name(), "tls", l.conn.TLS())
+	n.totals.up()
 	n.publish(NodeUp{p.id, remote})
 
 	p.mu.Lock()
@@ -63,6 +69,7 @@ func (l *link) run() {
 	p.mu.Lock()
 	l.beats.stop()
 	cause := l.cause
+	n.totals.down(l.stats())
 	p.mu.Unlock()
 
 	if bad := (*aemp.PacketError)(nil); errors.As(cause, &bad) || errors.Is(cause, ErrSlowPeer) || errors.Is(cause, ErrSilent) {
@@ -110,6 +117,7 @@ func (l *link) append(m *actor.Outgoing) error {
 	}
 	l.pending = pending
 	l.beats.sent = true
+	l.sent++
 	l.wake.Signal()
 	return nil
 }
@@ -167,6 +175,7 @@ func (l *link) writeLoop() error {
 			return nil
 		}
 		batch, l.pending = l.pending, batch[:0]
+		l.written += int64(len(batch))
 		p.notify()
 		p.mu.Unlock()
 
@@ -189,6 +198,7 @@ func (l *link) readLoop() error {
 		if err != nil {
 			return err
 		}
+		l.received.Add(1)
 		if err := l.receive(d); err != nil {
 			return &aemp.PacketError{Framing: l.framing(), Err: err}
 		}

@@ -57,6 +57,7 @@ type Node struct {
 	cancel    context.CancelFunc
 
 	strangers strangers
+	totals    totals
 	data      dataConns
 
 	// Locks are taken in the order in which they stand here, with that of a
@@ -97,6 +98,9 @@ func Start(ctx context.Context, sys *actor.System, config Config) (*Node, error)
 	}
 	gateway.Allow = cfg.Allow
 	n.gateway = gateway
+	if err := n.startMetrics(); err != nil {
+		n.log.Warn("metrics are not reported", "err", err)
+	}
 	sys.Actors().ProcessRegistry.RegisterAddressResolver(n.resolvePID)
 	n.listeners = append(n.listeners, cfg.Listeners...)
 	for _, l := range n.listeners {

@@ -109,6 +109,12 @@ func (r *remoteMonitors) end(name string) {
 	}
 }
 
+func (r *remoteMonitors) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.ports)
+}
+
 // stop ends all monitors, for good.
 func (r *remoteMonitors) stop() {
 	r.mu.Lock()

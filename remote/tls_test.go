@@ -86,9 +86,8 @@ func TestTLSOnOneSide(t *testing.T) {
 	}
 
 	c := m.start("c", mesh, func(c *remote.Config) { c.MonitorTimeout = 300 * time.Millisecond })
-	died := c.monitored(port)
-	if r := next(t, died); r.Kind() != aemp.ReasonTransport || !strings.Contains(r.String(), aemp.ErrNoAuth.Error()) {
-		t.Errorf("got reason %v, want a transport_error with %q", r, aemp.ErrNoAuth)
+	if r := next(t, c.monitored(port)); r.Kind() != aemp.ReasonTransport || !strings.Contains(r.String(), remote.ErrUnreachable.Error()) {
+		t.Errorf("got reason %v, want a transport_error with %q", r, remote.ErrUnreachable)
 	}
 }
 
@@ -130,14 +129,19 @@ func TestTLSStranger(t *testing.T) {
 	}
 }
 
-// Monitors on a node that cannot be reached tell why.
+// A node with another certificate cannot be reached, and says why.
 func TestTLSUnreachableNode(t *testing.T) {
 	m := newMesh(t)
 	a := m.start("a", withTLS(t, certificate(t)), func(c *remote.Config) { c.MonitorTimeout = 300 * time.Millisecond })
-	m.start("b", withTLS(t, certificate(t)))
-	died := a.monitored("b#port")
-	if r := next(t, died); r.Kind() != aemp.ReasonTransport || r[1] != "b" || !strings.Contains(r.String(), aemp.ErrTLS.Error()) {
-		t.Errorf("got reason %v, want a transport_error of b with %q", r, aemp.ErrTLS)
+	b := m.start("b", withTLS(t, certificate(t)))
+	if r := next(t, a.monitored("b#port")); r.Kind() != aemp.ReasonTransport || !strings.Contains(r.String(), remote.ErrUnreachable.Error()) {
+		t.Errorf("got reason %v, want a transport_error with %q", r, remote.ErrUnreachable)
+	}
+	b.Close() // so that it has logged what there was
+	for _, w := range b.log.warnings() {
+		if !strings.Contains(w, aemp.ErrTLS.Error()) {
+			t.Errorf("b logged %q, want only %q", w, aemp.ErrTLS)
+		}
 	}
 }
 
