@@ -34,6 +34,22 @@ func init() { // because can looks into the table that it is in
 	}
 }
 
+// A RequestHandler answers a request to the node port. Unlike a [CallFunc] it is
+// called by the goroutine that reads the connection, in order with all other
+// messages of that node, and must not wait.
+type RequestHandler func(from NodeID, args Message)
+
+// HandleRequest makes a request to the node port known, for packages that
+// extend the protocol between nodes; nil removes it. The requests of the
+// protocol itself cannot be replaced.
+func (s *System) HandleRequest(name string, h RequestHandler) {
+	if h == nil {
+		s.handlers.Delete(name)
+		return
+	}
+	s.handlers.Store(name, h)
+}
+
 // connectionRequests are the requests that package remote answers.
 const connectionRequests = " mon0 mon1 kil0 "
 
@@ -48,6 +64,12 @@ func (s *System) request(from NodeID, m Message, allow func(from NodeID, functio
 		return
 	}
 	f := requests[name]
+	if f == nil {
+		if handler, ok := s.handlers.Load(name); ok {
+			handler.(RequestHandler)(from, m[1:])
+			return
+		}
+	}
 	_, call := s.functions.lookup(name)
 	if allow != nil && (f == nil && call != nil || name == requestSpawn || name == "eval") {
 		function := name
@@ -130,7 +152,8 @@ func (s *System) requestCan(from NodeID, args Message) {
 	// Perl's truth values are strings here.
 	known := ""
 	spawn, call := s.functions.lookup(name)
-	if requests[name] != nil || spawn != nil || call != nil || strings.Contains(connectionRequests, " "+name+" ") {
+	_, handled := s.handlers.Load(name)
+	if handled || requests[name] != nil || spawn != nil || call != nil || strings.Contains(connectionRequests, " "+name+" ") {
 		known = "1"
 	}
 	s.answer(from, args[1:], known)

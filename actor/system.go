@@ -53,6 +53,7 @@ type System struct {
 	provider atomic.Pointer[Provider]
 
 	functions functionTable
+	handlers  sync.Map // of requests to the node port: string to RequestHandler
 	local     monitorTable // on our own ports, under LocalNode
 	remote    monitorTable // on the ports of other nodes
 	watches   watchTable

@@ -106,3 +106,20 @@ func isASCII(b []byte) bool {
 	}
 	return true
 }
+
+// Normalize returns a value as it would arrive at another node: of one of the
+// types listed at [Message]. The error wraps [ErrUnsupportedValue].
+func Normalize(v any) (any, error) {
+	e := MessagePack.NewEncoder()
+	packet, err := EncodeMessage(e, nil, "", v)
+	if err != nil {
+		return nil, err
+	}
+	d := MessagePack.NewDecoder(Limits{MessageSize: len(packet)})
+	if _, err := d.Scan(packet); err != nil {
+		return nil, err
+	}
+	d.Reset(packet)
+	d.Skip()
+	return DecodeValue(d), d.Err()
+}

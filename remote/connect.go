@@ -215,9 +215,11 @@ func (n *Node) seedLoop(address string) {
 		switch {
 		case errors.Is(err, aemp.ErrSelf):
 			n.log.Info("seed is this node", "address", address)
+			n.publish(SeedUp{address, n.ID()})
 			return
 		case err == nil || errors.Is(err, aemp.ErrConnected):
 			delay, last = seedDelay, ""
+			n.publish(SeedUp{address, id})
 			n.waitDown(id)
 		case err.Error() != last:
 			last = err.Error()

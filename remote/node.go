@@ -44,6 +44,14 @@ type NodeDown struct {
 	Reason actor.Reason
 }
 
+// A SeedUp event is published when the node at the address of a seed is
+// connected, behind its NodeUp, each time anew. If the node is this one itself,
+// that is found out once.
+type SeedUp struct {
+	Address string
+	Node    actor.NodeID
+}
+
 // A Node connects a system with other nodes. Its methods may be called by any
 // goroutine at any time.
 type Node struct {
@@ -165,6 +173,17 @@ func (n *Node) Connect(ctx context.Context, node actor.NodeID) error {
 			return fmt.Errorf("remote: connect to %s: %w", node, ErrClosed)
 		}
 	}
+}
+
+// Request sends a request to the node port of another node. Unlike Send it does
+// not wait for a peer that is slow to read: it gives up the connection when too
+// much piles up.
+func (n *Node) Request(node actor.NodeID, request string, args ...any) error {
+	msg := append(actor.Message{request}, args...)
+	if err := (provider{n}).Send(node, actor.Outgoing{Message: msg, NoWait: true}); err != nil {
+		return fmt.Errorf("remote: request %s to %s: %w", request, node, err)
+	}
+	return nil
 }
 
 // Close ends all connections, after it has sent what was accepted for sending,

@@ -1,0 +1,36 @@
+// Package registry is the distributed database of a mesh, by which nodes find
+// each other and share names.
+//
+// A program says where a seed is, and finds everything else by itself:
+//
+//	reg, err := registry.Start(ctx, sys, remote.Config{
+//		NodeID: "worker/",
+//		Secret: secret,
+//		Listen: []string{":0"},
+//		Seeds:  []string{"10.0.0.1:4040"},
+//	}, registry.Config{})
+//	if err != nil {
+//		return err
+//	}
+//	defer reg.Close()
+//	reg.Register("workers", port, nil)             // as long as the port lives
+//	workers, err := reg.Keys(ctx, "workers")       // anywhere in the mesh
+//
+// The database has families, and each family keys with values. What a node sets
+// is part of the whole mesh as long as the node is. Every node can read and
+// monitor ([Registry.Monitor]) all of it.
+//
+// # The mesh
+//
+// This is the mesh of AnyEvent::MP's second generation (section 6 of the
+// protocol). The nodes at the addresses of the seeds are global nodes: they are
+// connected with each other and hold the database. Every other node is the slave
+// of one of them, its master, and is connected with others only on demand. A
+// node becomes global when another one has it as its seed. When a master is
+// gone, its slaves look for another seed that is connected; nothing is lost,
+// since every node keeps what is its own.
+//
+// Perl nodes of generation 2 are full members. Those of generation 1 have another
+// mesh, in which this package does not take part yet: they can be talked to, by
+// their addresses, but do not see the database.
+package registry

@@ -1,0 +1,132 @@
+package registry_test
+
+import (
+	"bufio"
+	"cmp"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/portmesh/portmesh/actor"
+	"github.com/portmesh/portmesh/registry"
+)
+
+// startPerl starts a Perl node with the given seeds and returns its address.
+func startPerl(t *testing.T, seeds ...string) string {
+	t.Helper()
+	perl := cmp.Or(os.Getenv("PORTMESH_PERL"), "perl")
+	version, err := exec.Command(perl, "-MAnyEvent::MP", "-e", "print $AnyEvent::MP::VERSION").Output()
+	if err != nil || !strings.HasPrefix(string(version), "2.") {
+		t.Skipf("NOT RUN: %s has no AnyEvent::MP 2.x installed; nothing was tried with real Perl nodes", perl)
+	}
+	cmd := exec.Command(perl, append([]string{"testdata/mesh.pl", "geheim-for-tests-0123456789"}, seeds...)...)
+	cmd.Stderr = t.Output()
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		stdin.Close()
+		cmd.Wait()
+	})
+	address, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(address)
+}
+
+// eval has the Perl node run code.
+func eval(t *testing.T, r *registry.Registry, code string) {
+	t.Helper()
+	answer, err := r.Node().System().Call(t.Context(), "perl", "eval", "use AnyEvent::MP; "+code+"; 1")
+	if err != nil || answer.String() != `["", 1]` {
+		t.Fatalf("%s: got %v, %v", code, answer, err)
+	}
+}
+
+// A Go node is the only global node of a mesh with a Perl slave, and the slave
+// of a Perl node that is global.
+func TestInterop(t *testing.T) {
+	t.Run("Perl slave", func(t *testing.T) {
+		r := start(t, "go", nil)
+		startPerl(t, address(r))
+		wait(t, r, "nothing", map[string]any{})
+		shareWithPerl(t, r)
+		if !r.IsGlobal() {
+			t.Error("the seed is not global")
+		}
+	})
+	t.Run("Perl global", func(t *testing.T) {
+		seed := startPerl(t)
+		r := start(t, "go", nil, seed)
+		shareWithPerl(t, r)
+		if r.IsGlobal() {
+			t.Error("the slave is global")
+		}
+		// Slaves find each other by way of the Perl node.
+		other := start(t, "other", nil, seed)
+		wait(t, other, "nothing", map[string]any{})
+		if err := other.Node().Connect(t.Context(), "go"); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func shareWithPerl(t *testing.T, r *registry.Registry) {
+	t.Helper()
+	if err := r.Node().Connect(t.Context(), "perl"); err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan actor.Message, 100)
+	port, err := r.Node().System().NamedPort("report", func(c *actor.Context) error {
+		c.Default(func(_ *actor.Context, m actor.Message) error { got <- m; return nil })
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	report := func() actor.Message {
+		t.Helper()
+		select {
+		case m := <-got:
+			return m
+		case <-time.After(patience):
+			t.Fatal("Perl does not report")
+			return nil
+		}
+	}
+	to := string(port)
+	eval(t, r, `db_set "fruit", "apple", "red"`)
+	wait(t, r, "fruit", map[string]any{"apple": "red"})
+	undo := set(t, r, "fruit", "plum", []any{int64(1), nil})
+	wait(t, r, "fruit", map[string]any{"apple": "red", "plum": []any{int64(1), nil}})
+
+	eval(t, r, `db_family "fruit", sub { snd "`+to+`", "family", map { ($_, $_[0]{$_}) } sort keys %{$_[0]} }`)
+	if m, want := report(), `["family", "apple", "red", "plum", [1, null]]`; m.String() != want {
+		t.Errorf("got %v, want %s", m, want)
+	}
+	eval(t, r, `$main::guard = db_mon "fruit", sub { snd "`+to+`", "mon", (join ",", sort keys %{$_[0]}), @_[1,2,3] }`)
+	if m := report(); m[1] != "apple,plum" {
+		t.Errorf("got %v", m)
+	}
+	undo()
+	if m := report(); m[4].([]any)[0] != "plum" {
+		t.Errorf("got %v", m)
+	}
+	set(t, r, "fruit", "apple", "blue") // now of two owners
+	if err := r.Delete("fruit", "apple"); err != nil {
+		t.Error(err)
+	}
+	eval(t, r, `db_del "fruit", "apple"`)
+	wait(t, r, "fruit", map[string]any{})
+}

@@ -1,0 +1,374 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"regexp"
+	"sync"
+
+	"github.com/asynkron/protoactor-go/eventstream"
+
+	"github.com/portmesh/portmesh/actor"
+	"github.com/portmesh/portmesh/aemp"
+	"github.com/portmesh/portmesh/remote"
+)
+
+// Errors of this package.
+var (
+	// ErrFamily: a family name is not of the form [A-Za-z][A-Za-z0-9_:]*.
+	ErrFamily = errors.New("invalid family name")
+	// ErrNoMaster: no global node could be asked in time.
+	ErrNoMaster = errors.New("no global node is connected")
+)
+
+// Config says how a node takes part in the registry.
+type Config struct {
+	// Global makes the node a global node from the start. Others become global
+	// when somebody has them as a seed, or when one of their own seeds is
+	// themselves.
+	Global bool
+}
+
+// A Registry is a node's part of the distributed database. Its methods may be
+// called by any goroutine at any time.
+type Registry struct {
+	node         *remote.Node
+	sys          *actor.System
+	log          *slog.Logger
+	subscription *eventstream.Subscription
+	ctx          context.Context // done when the registry closes
+	cancel       context.CancelFunc
+	goroutines   sync.WaitGroup
+	callbacks    callbacks
+
+	mu      sync.Mutex
+	local   database              // our own part
+	up      map[actor.NodeID]bool // nodes that are connected
+	seeds   map[actor.NodeID]bool // connected nodes that are seeds
+	changed chan struct{}         // closed and replaced when a master appears
+
+	// As a slave.
+	master  actor.NodeID // the global node that we tell and ask; empty: none
+	queries map[string]*query
+	lastID  int
+	copies  map[string]*family // the families that are monitored
+
+	// As a global node.
+	global  bool
+	mine    *view                            // the parts of our slaves and our own
+	all     *view                            // that, and those of the other globals
+	slaves  map[actor.NodeID]bool            // that are ours
+	globals map[actor.NodeID]bool            // other global nodes that are connected
+	watched map[string]map[actor.NodeID]bool // by family, the slaves that monitor it
+}
+
+// Start makes the system a node that finds others by itself: it listens and
+// connects as config says, and looks up the addresses of nodes in the
+// database, unless config has a Resolve function of its own, which is asked
+// first. The context bounds the start only. Closing the registry closes the
+// node.
+func Start(ctx context.Context, sys *actor.System, config remote.Config, options Config) (*Registry, error) {
+	r := &Registry{
+		sys:     sys,
+		local:   make(database),
+		up:      make(map[actor.NodeID]bool),
+		seeds:   make(map[actor.NodeID]bool),
+		changed: make(chan struct{}),
+		queries: make(map[string]*query),
+		copies:  make(map[string]*family),
+		slaves:  make(map[actor.NodeID]bool),
+		globals: make(map[actor.NodeID]bool),
+		watched: make(map[string]map[actor.NodeID]bool),
+	}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	own := config.Resolve
+	config.Resolve = func(ctx context.Context, node actor.NodeID) ([]string, error) {
+		if own != nil {
+			if addresses, err := own(ctx, node); err != nil || len(addresses) > 0 {
+				return addresses, err
+			}
+		}
+		return r.find(ctx, node)
+	}
+	r.subscription = sys.Actors().EventStream.Subscribe(r.event)
+	r.mu.Lock() // no request is dealt with before all is in place
+	r.handle()
+	node, err := remote.Start(ctx, sys, config)
+	if err != nil {
+		r.mu.Unlock()
+		r.unhandle()
+		r.cancel()
+		return nil, err
+	}
+	r.node = node
+	r.log = sys.Logger().With("node", node.ID())
+	if addresses := listening(node.Addresses()); len(addresses) > 0 {
+		r.local.set(familyAddresses, string(node.ID()), anyList(addresses))
+	}
+	if options.Global {
+		r.becomeGlobal()
+	}
+	r.mu.Unlock()
+	return r, nil
+}
+
+// Node returns the node that the registry belongs to.
+func (r *Registry) Node() *remote.Node { return r.node }
+
+// IsGlobal reports whether the node is a global one.
+func (r *Registry) IsGlobal() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.global
+}
+
+// Close closes the node, and with it the registry. Nothing is left behind.
+func (r *Registry) Close() error {
+	r.cancel()
+	err := r.node.Close()
+	r.unhandle()
+	r.goroutines.Wait()
+	return err
+}
+
+func (r *Registry) unhandle() {
+	r.sys.Actors().EventStream.Unsubscribe(r.subscription)
+	for _, request := range requests {
+		r.sys.HandleRequest(request, nil)
+	}
+}
+
+var familyName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_:]*$`)
+
+func checkFamily(name string) error {
+	if !familyName.MatchString(name) {
+		return fmt.Errorf("registry: family %q: %w", name, ErrFamily)
+	}
+	return nil
+}
+
+// Set gives a key of a family a value, for the whole mesh, as long as this node
+// is part of it. (AEMP: db_set.) A value is what [aemp.Message] can hold; nil
+// is one as well. The returned function deletes the key again, unless it has
+// been set anew.
+//
+// Other nodes may set the same key; which of the values is seen is not defined.
+// The error wraps [ErrFamily] or [aemp.ErrUnsupportedValue].
+func (r *Registry) Set(family, key string, value any) (undo func(), err error) {
+	if err := checkFamily(family); err != nil {
+		return nil, err
+	}
+	v, err := aemp.Normalize(value)
+	if err != nil {
+		return nil, fmt.Errorf("registry: %s, key %q: %w", family, key, err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.setLocal(family, map[string]any{key: v}, nil)
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if now, ok := r.local[family][key]; ok && equal(now, v) {
+			r.setLocal(family, nil, []string{key})
+		}
+	}, nil
+}
+
+// Delete deletes keys of a family, as far as this node has set them. (AEMP:
+// db_del.)
+func (r *Registry) Delete(family string, keys ...string) error {
+	if err := checkFamily(family); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var del []string
+	for _, key := range keys {
+		if _, ok := r.local[family][key]; ok {
+			del = append(del, key)
+		}
+	}
+	if len(del) > 0 {
+		r.setLocal(family, nil, del)
+	}
+	return nil
+}
+
+// Register sets the port's ID as a key of a family, for as long as the port
+// lives. (AEMP: db_reg.) The returned function deletes it before.
+func (r *Registry) Register(family string, port actor.PortID, value any) (undo func(), err error) {
+	remove, err := r.Set(family, string(port), value)
+	if err != nil {
+		return nil, err
+	}
+	stop := r.sys.Monitor(port, func(actor.Reason) { remove() })
+	return func() {
+		stop()
+		remove()
+	}, nil
+}
+
+// setLocal changes our own part, and tells whom it concerns. The caller holds
+// the lock.
+func (r *Registry) setLocal(family string, set map[string]any, del []string) {
+	changed := false
+	for key, value := range set {
+		if old, ok := r.local[family][key]; !ok || !equal(old, value) {
+			r.local.set(family, key, value)
+			changed = true
+		}
+	}
+	for _, key := range del {
+		r.local.delete(family, key)
+		changed = true
+	}
+	switch {
+	case !changed:
+	case r.global:
+		r.changeMine(r.node.ID(), family, set, del)
+	case r.master != "" && len(del) == 0:
+		r.request(r.master, requestUpdate, family, set)
+	case r.master != "":
+		r.request(r.master, requestUpdate, family, nullable(set), del)
+	}
+}
+
+// Family returns the content of a family. (AEMP: db_family.) It waits for a
+// global node to ask; the error wraps [ErrNoMaster] when there is none within
+// the time of ctx, and that of ctx.
+func (r *Registry) Family(ctx context.Context, family string) (map[string]any, error) {
+	v, err := r.query(ctx, requestFamily, family)
+	if err != nil {
+		return nil, err
+	}
+	content, ok := v.(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("registry: family %q: %w: the answer is no map", family, aemp.ErrValue)
+	}
+	return content, nil
+}
+
+// Keys returns the keys of a family. (AEMP: db_keys.)
+func (r *Registry) Keys(ctx context.Context, family string) ([]string, error) {
+	v, err := r.query(ctx, requestKeys, family)
+	if err != nil {
+		return nil, err
+	}
+	var keys []string
+	if err := aemp.Convert(&keys, v); err != nil {
+		return nil, fmt.Errorf("registry: family %q: %w", family, err)
+	}
+	return keys, nil
+}
+
+// Values returns the values of a family. (AEMP: db_values.)
+func (r *Registry) Values(ctx context.Context, family string) ([]any, error) {
+	v, err := r.query(ctx, requestValues, family)
+	if err != nil {
+		return nil, err
+	}
+	var values []any
+	if err := aemp.Convert(&values, v); err != nil {
+		return nil, fmt.Errorf("registry: family %q: %w", family, err)
+	}
+	return values, nil
+}
+
+// listening returns the addresses at which others reach ours: those of the
+// machine's interfaces in the place of "every address".
+func listening(addresses []string) []string {
+	var out []string
+	for _, address := range addresses {
+		host, port, err := net.SplitHostPort(address)
+		if err != nil {
+			continue
+		}
+		if ip := net.ParseIP(host); ip == nil || !ip.IsUnspecified() {
+			out = append(out, address)
+			continue
+		}
+		for _, host := range interfaceAddresses() {
+			out = append(out, net.JoinHostPort(host, port))
+		}
+	}
+	return out
+}
+
+// interfaceAddresses returns the machine's addresses: those that others can
+// reach, or the loopback ones if there are no others.
+func interfaceAddresses() (hosts []string) {
+	var loopback []string
+	addresses, _ := net.InterfaceAddrs()
+	for _, a := range addresses {
+		ipnet, ok := a.(*net.IPNet)
+		switch {
+		case !ok || ipnet.IP.IsLinkLocalUnicast():
+		case ipnet.IP.IsLoopback():
+			loopback = append(loopback, ipnet.IP.String())
+		default:
+			hosts = append(hosts, ipnet.IP.String())
+		}
+	}
+	if len(hosts) == 0 {
+		return loopback
+	}
+	return hosts
+}
+
+func anyList(list []string) []any {
+	out := make([]any, len(list))
+	for i, s := range list {
+		out[i] = s
+	}
+	return out
+}
+
+// nullable makes an empty map undef, as slaves send it.
+func nullable(set map[string]any) any {
+	if len(set) == 0 {
+		return nil
+	}
+	return set
+}
+
+// callbacks runs functions one after another, in a goroutine that lives as long
+// as there are any.
+type callbacks struct {
+	mu      sync.Mutex
+	waiting []func()
+	running bool
+}
+
+func (q *callbacks) run(log *slog.Logger, f func()) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.waiting = append(q.waiting, f)
+	if q.running {
+		return
+	}
+	q.running = true
+	go func() {
+		for {
+			q.mu.Lock()
+			if len(q.waiting) == 0 {
+				q.running = false
+				q.mu.Unlock()
+				return
+			}
+			f := q.waiting[0]
+			q.waiting = q.waiting[1:]
+			q.mu.Unlock()
+			func() {
+				defer func() {
+					if p := recover(); p != nil {
+						log.Error("registry callback panicked", "err", p)
+					}
+				}()
+				f()
+			}()
+		}
+	}()
+}
