@@ -10,6 +10,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -22,6 +23,9 @@ import (
 // is done.
 func Handshake(ctx context.Context, nc net.Conn, config Config) (*Conn, error) {
 	cfg, err := config.withDefaults()
+	if err == nil {
+		err = checkTLS(cfg.TLS)
+	}
 	if err != nil {
 		nc.Close()
 		return nil, err
@@ -124,7 +128,7 @@ func (h *handshake) challenged(line string) error {
 	if h.remote.Node == h.cfg.NodeID && !h.data {
 		return ErrSelf
 	}
-	h.tls = h.cfg.TLS != nil && h.remote.TLS()
+	h.tls = h.cfg.TLS != nil && h.local.TLS() && h.remote.TLS()
 	h.phase = PhaseAuth
 	var err error
 	if h.method, err = chooseAuth(h.remote.Auths, h.tls, h.cfg.Secret != ""); err != nil {
@@ -173,9 +177,10 @@ func (h *handshake) fail(err error) error {
 // run carries the handshake out on a connection.
 func (h *handshake) run(ctx context.Context, nc net.Conn) (c *Conn, err error) {
 	w := newLineWriter(nc)
+	plain := nc
 	defer func() {
 		if err != nil {
-			nc.Close() // the writer may be stuck in it
+			plain.Close() // the writer may be stuck in it
 		}
 		w.close()
 	}()
@@ -234,18 +239,32 @@ func (h *handshake) startTLS(ctx context.Context, nc net.Conn, r *bufio.Reader) 
 	} else {
 		tc = tls.Server(buffered, h.cfg.TLS)
 	}
-	if err := tc.HandshakeContext(ctx); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrTLS, err)
+	// The deadline ends it; if TLS watched the context too, it could be the
+	// first to fail, and hide the cause.
+	if err := tc.HandshakeContext(context.WithoutCancel(ctx)); err != nil {
+		return nil, h.explain(err)
 	}
 	h.phase = PhaseAuth
-	return tc, nil
+	return &tlsConn{Conn: tc}, nil
 }
 
-// explain adds the likely cause to a connection that was closed in the place
-// of an answer, which is all that a peer says whose secret differs.
+// explain adds what is known of a connection that failed in the phases that end
+// in an answer to us. To close it is all that Perl nodes do when they refuse a
+// certificate or a secret.
 func (h *handshake) explain(err error) error {
-	if errors.Is(err, io.EOF) && h.phase == PhaseAuth {
-		return fmt.Errorf("%w: the peer closed the connection; are the secrets the same?", err)
+	// A TLS 1.3 client is through with TLS before its certificate is looked at,
+	// and so hears of a refusal later.
+	alert := new(net.OpError)
+	fromTLS := h.phase == PhaseTLS || errors.As(err, &alert) && (alert.Op == "remote error" || alert.Op == "local error")
+	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
+		hint := "are the secrets the same?"
+		if h.phase == PhaseTLS || h.method == authTLSSHA3 || h.method == authTLSMD6 {
+			hint = "does it trust our certificate?"
+		}
+		err = fmt.Errorf("%w: the peer closed the connection; %s", err, hint)
+	}
+	if fromTLS {
+		err = fmt.Errorf("%w: %w", ErrTLS, err)
 	}
 	return err
 }

@@ -221,8 +221,8 @@ func (n *Node) seedLoop(address string) {
 			delay, last = seedDelay, ""
 			n.publish(SeedUp{address, id})
 			n.waitDown(id)
-		case err.Error() != last:
-			last = err.Error()
+		case failure(err) != last:
+			last = failure(err)
 			n.logHandshake("seed cannot be reached", address, err)
 		}
 		if !n.sleep(delay + rand.N(delay)) {
@@ -230,6 +230,20 @@ func (n *Node) seedLoop(address string) {
 		}
 		delay = min(2*delay, n.cfg.MonitorTimeout)
 	}
+}
+
+// failure is what is worth a line of the log when a seed cannot be reached: not
+// which side of TLS has found out, and not from which port of ours it was
+// tried.
+func failure(err error) string {
+	var errno syscall.Errno
+	switch {
+	case errors.Is(err, aemp.ErrTLS):
+		return aemp.ErrTLS.Error()
+	case errors.As(err, &errno):
+		return errno.Error()
+	}
+	return err.Error()
 }
 
 // waitDown waits until a node is not connected.

@@ -184,10 +184,11 @@ func (p *peer) connectLoop() {
 	for {
 		ctx, cancel := context.WithDeadline(n.ctx, start.Add(n.cfg.MonitorTimeout))
 		known, err := p.dialAll(ctx)
-		cancel()
-		if err != nil {
+		// A try that time cut short tells nothing about the node.
+		if err != nil && (cause == nil || ctx.Err() == nil) {
 			cause = err
 		}
+		cancel()
 		if n.ctx.Err() != nil {
 			cause = ErrClosed
 		}
