@@ -251,7 +251,7 @@ func (b *binding) from(m Message) (any, error) {
 
 // decoder returns a decoder at the first value of a packet of our own making.
 func decoder(packet []byte) (aemp.Decoder, error) {
-	d := aemp.CBOR.NewDecoder(aemp.Limits{MessageSize: max(len(packet), 1), Depth: aemp.DefaultDepth + 1})
+	d := aemp.CBOR.NewDecoder(aemp.Limits{MessageSize: max(len(packet), 1), Depth: aemp.DefaultDepth})
 	if _, err := d.Scan(packet); err != nil {
 		return nil, err
 	}

@@ -215,7 +215,7 @@ func within(err error, depth int, format string, place any) error {
 // followPointers returns what v leads to, which is the zero Value for a nil
 // pointer. Pointers are no levels of nesting, but may form a ring.
 func followPointers(v reflect.Value) (reflect.Value, error) {
-	for range DefaultDepth {
+	for range DefaultDepth + 1 {
 		if v.Kind() != reflect.Pointer && v.Kind() != reflect.Interface {
 			return v, nil
 		}

@@ -28,9 +28,10 @@ import (
 //
 // A message to be sent may hold, besides these, every integer and float type,
 // strings and bools of named types such as [PortID], [Message] and [Reason],
-// and slices, arrays, maps with string keys, and pointers to all of them. The
-// table in docs/values.md tells what each becomes on the wire, and what Perl
-// makes of it.
+// and slices, arrays, maps with string keys, and pointers to all of them. A nil
+// pointer is undef, a nil slice an empty list, a nil map an empty map, and a
+// nil []byte an empty string. The table in docs/values.md tells what each
+// becomes on the wire, and what Perl makes of it.
 //
 // Perl does not tell "12" from 12. Use the conversions of [Message.Scan],
 // which take one for the other, rather than type assertions.

@@ -45,7 +45,7 @@ func (b *backlog) drop() int {
 // moveTo hands all messages to a link, in order. The caller holds the lock of
 // the peer.
 func (b *backlog) moveTo(l *link) (failed []lost) {
-	d := aemp.CBOR.NewDecoder(aemp.Limits{MessageSize: max(len(b.packets), 1), Depth: aemp.DefaultDepth + 1})
+	d := aemp.CBOR.NewDecoder(aemp.Limits{MessageSize: max(len(b.packets), 1), Depth: aemp.DefaultDepth})
 	for rest := b.packets; len(rest) > 0; {
 		n, err := d.Scan(rest)
 		if err != nil || n == 0 {
