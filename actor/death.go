@@ -2,6 +2,7 @@ package actor
 
 import (
 	"fmt"
+	"strings"
 
 	proto "github.com/asynkron/protoactor-go/actor"
 
@@ -65,14 +66,26 @@ func (w *watcher) Stop(*proto.PID) {}
 // between the two.
 func (s *System) watchLocal(name string) {
 	if process, ok := s.lookup(name); ok {
-		// A future, which is no actor, would take the Watch for its result.
-		if actor, ok := process.(*proto.ActorProcess); ok {
-			actor.SendSystemMessage(nil, &proto.Watch{Watcher: s.watcher.pid})
+		if watchable(process, name) {
+			process.SendSystemMessage(s.actors.NewLocalPID(name), &proto.Watch{Watcher: s.watcher.pid})
 			return
 		}
 	}
 	port := s.Node().Port(name)
 	s.fire(&s.local, port, aemp.NoSuchPort(port))
+}
+
+// watchable reports whether a process answers a Watch with a Terminated when it
+// ends: actors do, and routers and other processes that stand for actors. A
+// future would take the Watch for its result.
+func watchable(process proto.Process, name string) bool {
+	switch process.(type) {
+	case *proto.ActorProcess:
+		return true
+	case *reply:
+		return false
+	}
+	return !strings.HasPrefix(name, "future$")
 }
 
 // expectDeath notes why a local port is about to die. The first cause counts,
@@ -85,7 +98,7 @@ func (s *System) expectDeath(process proto.Process, name string, reason Reason, 
 	}
 	s.local.mu.Unlock()
 	if created {
-		process.SendSystemMessage(nil, &proto.Watch{Watcher: s.watcher.pid})
+		process.SendSystemMessage(s.actors.NewLocalPID(name), &proto.Watch{Watcher: s.watcher.pid})
 	}
 }
 

@@ -153,7 +153,7 @@ func (s *System) requestCan(from NodeID, args Message) {
 	known := ""
 	spawn, call := s.functions.lookup(name)
 	_, handled := s.handlers.Load(name)
-	if handled || requests[name] != nil || spawn != nil || call != nil || strings.Contains(connectionRequests, " "+name+" ") {
+	if handled || requests[name] != nil || spawn.init != nil || call != nil || strings.Contains(connectionRequests, " "+name+" ") {
 		known = "1"
 	}
 	s.answer(from, args[1:], known)

@@ -20,8 +20,11 @@ type Handler func(c *Context, m Message) error
 // Port makes a port. (AEMP: port, rcv.) Its setup runs in the port, before any
 // message, and says with [Context.Receive] what the port receives; if it fails
 // the port dies. The ID is valid at once.
-func (s *System) Port(setup func(c *Context) error) PortID {
-	pid := s.actors.Root.Spawn(s.portProps(setup))
+//
+// Without an option, the port keeps any number of messages that it has not got
+// to; see [Mailbox].
+func (s *System) Port(setup func(c *Context) error, opts ...PortOption) PortID {
+	pid := s.actors.Root.Spawn(s.portProps(setup, opts))
 	return s.Node().Port(pid.Id)
 }
 
@@ -30,8 +33,8 @@ func (s *System) Port(setup func(c *Context) error) PortID {
 //
 // AEMP promises that the name of a port that died does not come back. Whoever
 // gives the same name again takes over what was sent to the former port.
-func (s *System) NamedPort(name string, setup func(c *Context) error) (PortID, error) {
-	if _, err := s.actors.Root.SpawnNamed(s.portProps(setup), name); err != nil {
+func (s *System) NamedPort(name string, setup func(c *Context) error, opts ...PortOption) (PortID, error) {
+	if _, err := s.actors.Root.SpawnNamed(s.portProps(setup, opts), name); err != nil {
 		return "", fmt.Errorf("actor: port %q: %w", name, ErrNameTaken)
 	}
 	return s.Node().Port(name), nil
@@ -39,11 +42,26 @@ func (s *System) NamedPort(name string, setup func(c *Context) error) (PortID, e
 
 // portProps returns the props of a port at the top level, where the decision
 // about a failure is to let the port die.
-func (s *System) portProps(setup func(c *Context) error) *proto.Props {
+func (s *System) portProps(setup func(c *Context) error, opts []PortOption) *proto.Props {
+	o := portOptions{mailbox: s.mailbox}
+	for _, opt := range opts {
+		opt.applyTo(s, &o)
+	}
 	return proto.PropsFromProducer(func() proto.Actor {
 		return &port{sys: s, setup: setup}
-	}, proto.WithGuardian(letDie))
+	}, proto.WithGuardian(letDie), proto.WithDispatcher(s.dispatcher), o.mailbox)
 }
+
+// A PortOption changes how a port is made. A [Mailbox] is one.
+type PortOption interface {
+	applyTo(s *System, o *portOptions)
+}
+
+type portOptions struct {
+	mailbox proto.PropsOption
+}
+
+func (m Mailbox) applyTo(s *System, o *portOptions) { o.mailbox = s.WithMailbox(m) }
 
 var letDie = proto.NewOneForOneStrategy(0, 0, func(any) proto.Directive { return proto.StopDirective })
 
@@ -87,7 +105,7 @@ func (p *port) Receive(pc proto.Context) {
 		p.started(pc)
 	case *proto.Restarting, *proto.Stopped:
 		p.endMonitors()
-	case proto.SystemMessage, proto.AutoReceiveMessage, *proto.ReceiveTimeout:
+	case proto.SystemMessage, proto.AutoReceiveMessage, *proto.ReceiveTimeout, *proto.DeadLetterResponse:
 	default:
 		if typed, ok := typedMessage([]any{m}); ok {
 			p.receiveTyped(pc, typed)

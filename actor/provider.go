@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	proto "github.com/asynkron/protoactor-go/actor"
 
@@ -56,7 +57,9 @@ func (o Outgoing) Encode(e aemp.Encoder, dst []byte) ([]byte, error) {
 		}
 		m = Message{o.Message}
 	}
-	if o.Reply != "" {
+	// A request that is forwarded has its reply port as its last element already,
+	// if it came from another node.
+	if o.Reply != "" && replyPort(m) != o.Reply {
 		m = append(m[:len(m):len(m)], o.Reply)
 	}
 	return aemp.EncodeMessage(e, dst, o.Port, m...)
@@ -152,7 +155,9 @@ func replyPort(m Message) PortID {
 	case PortID:
 		port = last
 	}
-	if port.IsNodePort() || port.Node().Validate() != nil {
+	node, name := port.Split()
+	// A text may have a '#' in it as well.
+	if name == "" || strings.ContainsRune(string(node), ' ') || node.Validate() != nil {
 		return ""
 	}
 	return port
@@ -170,6 +175,16 @@ func (g *Gateway) Monitor(name string, fired func(Reason)) (stop func()) {
 
 // Kill kills the local port of that name.
 func (g *Gateway) Kill(name string, reason Reason) { g.s.kill(name, reason) }
+
+// Send sends a message to a port of another node, by the provider that the
+// system has now: a PID keeps its process for longer than a node lives.
+func (g *Gateway) Send(node NodeID, m Outgoing) error {
+	p, err := g.s.network()
+	if err != nil {
+		return err
+	}
+	return p.Send(node, m)
+}
 
 // PortDied fires the monitors on a port of another node.
 func (g *Gateway) PortDied(port PortID, reason Reason) {

@@ -26,15 +26,21 @@ type CallFunc func(from NodeID, args Message) error
 // A functionTable holds the functions that messages can name.
 type functionTable struct {
 	mu    sync.RWMutex
-	spawn map[string]SpawnFunc
+	spawn map[string]spawnable
 	call  map[string]CallFunc
+}
+
+type spawnable struct {
+	init SpawnFunc
+	opts []PortOption
 }
 
 // Register makes a function known under a name by which it can be spawned on
 // this system, from any node. Any name will do; a Perl program would call it
-// "MyApp::Worker::init". The error wraps [ErrNameTaken].
-func (s *System) Register(name string, f SpawnFunc) error {
-	return register(&s.functions.mu, &s.functions.spawn, name, f)
+// "MyApp::Worker::init". The options are those of the ports that are made of it.
+// The error wraps [ErrNameTaken].
+func (s *System) Register(name string, f SpawnFunc, opts ...PortOption) error {
+	return register(&s.functions.mu, &s.functions.spawn, name, spawnable{f, opts})
 }
 
 // RegisterCall makes a function known that is called by messages to the node
@@ -56,7 +62,7 @@ func register[F any](mu *sync.RWMutex, table *map[string]F, name string, f F) er
 	return nil
 }
 
-func (t *functionTable) lookup(name string) (SpawnFunc, CallFunc) {
+func (t *functionTable) lookup(name string) (spawnable, CallFunc) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return t.spawn[name], t.call[name]
@@ -96,8 +102,8 @@ var (
 
 // spawn makes the local port that somebody asked for.
 func (s *System) spawn(name, function string, args Message) {
-	init, _ := s.functions.lookup(function)
-	if init == nil {
+	f, _ := s.functions.lookup(function)
+	if f.init == nil {
 		// Perl nodes spawn their mesh's own functions on everybody.
 		level := slog.LevelWarn
 		if strings.HasPrefix(function, "AnyEvent::MP::") {
@@ -107,7 +113,7 @@ func (s *System) spawn(name, function string, args Message) {
 		return
 	}
 	setup := func(c *Context) error {
-		if err := init(c, args); err != nil {
+		if err := f.init(c, args); err != nil {
 			return fmt.Errorf("%s: %w", function, err)
 		}
 		if c.port.tags == nil && c.port.fallback == nil {
@@ -115,7 +121,7 @@ func (s *System) spawn(name, function string, args Message) {
 		}
 		return nil
 	}
-	if _, err := s.NamedPort(name, setup); err != nil {
+	if _, err := s.NamedPort(name, setup, f.opts...); err != nil {
 		s.log.Warn("port cannot be spawned", "function", function, "err", err)
 	}
 }

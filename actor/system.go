@@ -46,14 +46,16 @@ var (
 // All its methods may be called by any goroutine at any time.
 type System struct {
 	// Immutable.
-	actors *proto.ActorSystem
-	log    *slog.Logger
+	actors     *proto.ActorSystem
+	log        *slog.Logger
+	dispatcher *Dispatcher
+	mailbox    proto.PropsOption // for ports without one of their own
 
 	node     atomic.Pointer[NodeID] // our name
 	provider atomic.Pointer[Provider]
 
 	functions functionTable
-	handlers  sync.Map // of requests to the node port: string to RequestHandler
+	handlers  sync.Map     // of requests to the node port: string to RequestHandler
 	local     monitorTable // on our own ports, under LocalNode
 	remote    monitorTable // on the ports of other nodes
 	watches   watchTable
@@ -94,7 +96,8 @@ func NewSystem(opts ...Option) *System {
 		// The throttle keeps a goroutine for this long behind a dead letter.
 		proto.WithDeadLetterThrottleInterval(50 * time.Millisecond),
 	}, o.proto...)
-	s := &System{actors: proto.NewActorSystem(config...), log: o.logger}
+	s := &System{actors: proto.NewActorSystem(config...), log: o.logger, dispatcher: NewDispatcher(0)}
+	s.mailbox = s.WithMailbox(Mailbox{})
 	node := LocalNode
 	s.node.Store(&node)
 	// Names must not come again when the process is started anew under the
@@ -253,12 +256,17 @@ func (s *System) kill(name string, reason Reason) {
 	if !ok {
 		return
 	}
-	if _, ok := process.(*proto.ActorProcess); !ok {
+	if !watchable(process, name) {
 		process.Stop(s.actors.NewLocalPID(name)) // it has no mailbox to wait for
 		return
 	}
 	if !reason.Normal() {
 		s.expectDeath(process, name, reason, false)
+	}
+	if _, ok := process.(*proto.ActorProcess); !ok {
+		// A router waits for its routees, and we may be the reader of a link.
+		go process.Stop(s.actors.NewLocalPID(name))
+		return
 	}
 	process.SendUserMessage(nil, poison)
 }

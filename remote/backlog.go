@@ -11,7 +11,6 @@ import (
 type backlog struct {
 	enc     aemp.Encoder
 	packets []byte
-	count   int
 }
 
 // A lost message is one that cannot be said in the framing of the peer.
@@ -31,20 +30,31 @@ func (b *backlog) append(m *actor.Outgoing) error {
 		return err
 	}
 	b.packets = packets
-	b.count++
 	return nil
 }
 
-// drop forgets all messages and returns how many there were.
-func (b *backlog) drop() int {
-	n := b.count
+// drop forgets all messages. It returns them, for those who have to be told.
+func (b *backlog) drop() []actor.Outgoing {
+	var dropped []actor.Outgoing
+	b.each(func(m *actor.Outgoing) { dropped = append(dropped, *m) })
 	*b = backlog{}
-	return n
+	return dropped
 }
 
 // moveTo hands all messages to a link, in order. The caller holds the lock of
 // the peer.
 func (b *backlog) moveTo(l *link) (failed []lost) {
+	b.each(func(m *actor.Outgoing) {
+		if err := l.append(m); err != nil {
+			failed = append(failed, lost{m.Port, err})
+		}
+	})
+	*b = backlog{}
+	return failed
+}
+
+// each calls f with each message, in order.
+func (b *backlog) each(f func(m *actor.Outgoing)) {
 	d := aemp.CBOR.NewDecoder(aemp.Limits{MessageSize: max(len(b.packets), 1), Depth: aemp.DefaultDepth})
 	for rest := b.packets; len(rest) > 0; {
 		n, err := d.Scan(rest)
@@ -56,14 +66,10 @@ func (b *backlog) moveTo(l *link) (failed []lost) {
 		name, _, _ := aemp.DecodePort(d)
 		m := actor.Outgoing{Port: string(name)}
 		msg, err := aemp.DecodeMessage(d)
-		m.Message = msg
-		if err == nil {
-			err = l.append(&m)
-		}
 		if err != nil {
-			failed = append(failed, lost{m.Port, err})
+			panic("remote: backlog is corrupt")
 		}
+		m.Message = msg
+		f(&m)
 	}
-	b.drop()
-	return failed
 }

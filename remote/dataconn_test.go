@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/portmesh/portmesh/actor"
+	"github.com/portmesh/portmesh/aemp"
 	"github.com/portmesh/portmesh/remote"
 )
 
@@ -25,6 +26,15 @@ func echoData(conn net.Conn, from actor.NodeID, args actor.Message) {
 func TestDataConnections(t *testing.T) {
 	listens := func(*remote.Config) {}
 	mute := func(c *remote.Config) { c.Listen = nil }
+	bundle, err := aemp.GenerateCertificate(aemp.CertificateConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, err := aemp.NewTLSConfig(bundle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encrypted := func(c *remote.Config) { c.TLS = certificate }
 	for _, test := range []struct {
 		name string
 		a, b func(*remote.Config)
@@ -32,6 +42,7 @@ func TestDataConnections(t *testing.T) {
 		{"both listen", listens, listens},
 		{"only the asker listens", listens, mute},
 		{"only the asked listens", mute, listens},
+		{"TLS", encrypted, encrypted},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			m := newMesh(t)

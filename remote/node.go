@@ -66,6 +66,7 @@ type Node struct {
 
 	strangers strangers
 	totals    totals
+	headers   sync.Once // to warn that they are not sent
 	data      dataConns
 
 	// Locks are taken in the order in which they stand here, with that of a

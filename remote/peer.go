@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	proto "github.com/asynkron/protoactor-go/actor"
+
 	"github.com/portmesh/portmesh/actor"
 	"github.com/portmesh/portmesh/aemp"
 )
@@ -350,8 +352,13 @@ func (p *peer) fall(cause error) {
 		p.mu.Lock()
 		lost := p.backlog.drop()
 		p.mu.Unlock()
-		if lost > 0 {
-			p.node.log.Warn("messages are lost", "peer", p.id, "messages", lost, "err", cause)
+		if len(lost) > 0 {
+			p.node.log.Warn("messages are lost", "peer", p.id, "messages", len(lost), "err", cause)
+		}
+		for _, m := range lost {
+			if m.Port != "" {
+				p.node.publish(&proto.DeadLetterEvent{PID: proto.NewPID(string(p.id), m.Port), Message: m.Message})
+			}
 		}
 	}
 	p.node.gateway.NodeDown(p.id, aemp.TransportError(p.id, cause.Error()))

@@ -16,7 +16,7 @@ type process struct {
 
 // SendUserMessage sends a message to the port that the PID names.
 func (v process) SendUserMessage(pid *proto.PID, message any) {
-	_, m, sender := proto.UnwrapEnvelope(message)
+	header, m, sender := proto.UnwrapEnvelope(message)
 	switch m.(type) {
 	case *proto.PoisonPill:
 		v.Stop(pid)
@@ -24,11 +24,16 @@ func (v process) SendUserMessage(pid *proto.PID, message any) {
 	case *proto.DeadLetterResponse:
 		return // AEMP does not tell
 	}
+	if header != nil && header.Length() > 0 {
+		v.node.headers.Do(func() { // middleware would fill the log with it
+			v.node.log.Warn("message headers are not sent to other nodes", "port", actor.PortOf(pid), "headers", header.Keys())
+		})
+	}
 	out := actor.Outgoing{Port: pid.Id, Message: m}
 	if sender != nil {
-		out.Reply = actor.PortOf(sender)
+		out.Reply = v.node.global(sender)
 	}
-	if err := (provider{v.node}).Send(v.id, out); err != nil {
+	if err := v.node.gateway.Send(v.id, out); err != nil {
 		v.node.log.Warn("message cannot be sent", "port", actor.PortOf(pid), "err", err)
 		v.node.publish(&proto.DeadLetterEvent{PID: pid, Message: m, Sender: sender})
 	}
@@ -51,7 +56,16 @@ func (v process) SendSystemMessage(pid *proto.PID, message any) {
 
 // Stop kills the port with the empty reason.
 func (v process) Stop(pid *proto.PID) {
-	if err := (provider{v.node}).Kill(v.id.Port(pid.Id), nil); err != nil {
+	if err := v.node.sys.Kill(v.id.Port(pid.Id)); err != nil {
 		v.node.log.Warn("kill cannot be sent", "port", actor.PortOf(pid), "err", err)
 	}
+}
+
+// global returns the port ID of a PID as other nodes know it. An actor that was
+// spawned before the node was started knows itself by [actor.LocalNode].
+func (n *Node) global(pid *proto.PID) actor.PortID {
+	if actor.NodeID(pid.Address) == actor.LocalNode {
+		return n.ID().Port(pid.Id)
+	}
+	return actor.PortOf(pid)
 }

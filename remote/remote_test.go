@@ -166,9 +166,18 @@ func TestUnreachableNode(t *testing.T) {
 		c.ConnectInterval = 100 * time.Millisecond
 	})
 	m.addresses["refuses"] = []string{"127.0.0.1:1"}
+	letters := make(chan *proto.DeadLetterEvent, 10)
+	a.sys.Actors().EventStream.Subscribe(func(e any) {
+		if e, ok := e.(*proto.DeadLetterEvent); ok {
+			letters <- e
+		}
+	})
 	for _, node := range []actor.NodeID{"unknown", "refuses"} {
 		died := a.monitored(node.Port("p"))
 		a.sys.Send(node.Port("p"), "lost")
+		if e := next(t, letters); actor.PortOf(e.PID) != node.Port("p") || e.Message.(actor.Message).String() != `["lost"]` {
+			t.Errorf("got dead letter %v", e)
+		}
 		if r := next(t, died); r.Kind() != aemp.ReasonTransport || r[1] != string(node) {
 			t.Errorf("got reason %v, want a transport_error of %s", r, node)
 		}

@@ -1,0 +1,388 @@
+package actor
+
+import (
+	linked "container/list"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	proto "github.com/asynkron/protoactor-go/actor"
+)
+
+// A Mailbox says how the messages for an actor are kept until it gets to them.
+// The zero value keeps any number of them, as protoactor-go's default does, in
+// less memory and time.
+//
+// A port that dies leaves the messages that it did not get to. They become
+// dead letters, as do those that a full mailbox refuses.
+type Mailbox struct {
+	// Size bounds the messages that wait. Zero means that there is no bound.
+	//
+	// What controls an actor is never refused, and never waits: protoactor-go's
+	// system messages, a kill, the callbacks of monitors and calls in a port.
+	Size int
+	// Full says what becomes of a message that finds Size others waiting.
+	// Zero means [KillPort].
+	Full WhenFull
+
+	// DeadLetter gets the messages that are lost, from whatever goroutine
+	// loses them. It must not panic. Nil means that they are published on the
+	// event stream of the actor system.
+	DeadLetter func(*proto.DeadLetterEvent)
+	// Kill is called for [KillPort], once, by the goroutine that sent one
+	// message too many. Nil means that the actor is stopped.
+	Kill func(*proto.PID)
+}
+
+// Producer returns such mailboxes for actors that are spawned with
+// protoactor-go's WithMailbox.
+func (m Mailbox) Producer() proto.MailboxProducer {
+	config := &m
+	return func() proto.Mailbox {
+		// Whoever posts before Start must not wake the actor.
+		return &mailbox{config: config, scheduled: true}
+	}
+}
+
+// A mailbox is the mailbox of one actor. Senders put messages in under its
+// lock. The actor's goroutine, of which there is at most one at a time, takes
+// all of them out at once, so that the two seldom meet. An unused mailbox holds
+// no memory but its own 128 bytes.
+type mailbox struct {
+	mu        sync.Mutex
+	user      queue
+	system    queue
+	waiting   *linked.List // of *waiter, those for whom there is no room; see WaitFor
+	posted    int32        // length of user
+	urgent    atomic.Int32 // length of system, to be read without the lock
+	scheduled bool         // a goroutine runs the actor or is about to
+	suspended bool         // only system messages are dealt with
+	refusing  bool         // it was full, and the actor is to die of it
+	stopped   bool         // the actor has stopped; changed only by its goroutine
+
+	// Owned by the goroutine that runs the actor.
+	batch *chunk       // the messages taken out
+	taken atomic.Int32 // length of batch, which others may read
+
+	// Immutable after RegisterHandlers.
+	invoker    proto.MessageInvoker
+	dispatcher proto.Dispatcher
+	run        func() // m.process, bound once
+	config     *Mailbox
+}
+
+// PostUserMessage puts a message in, behind the earlier ones of its sender.
+// A batch is put in one by one, and then itself, as protoactor-go does it.
+func (m *mailbox) PostUserMessage(message any) {
+	content := message
+	if env, ok := message.(*proto.MessageEnvelope); ok {
+		content = env.Message
+	}
+	if batch, ok := content.(proto.MessageBatch); ok {
+		for _, msg := range batch.GetMessages() {
+			m.PostUserMessage(msg)
+		}
+	}
+	m.mu.Lock()
+	if m.config.Size > 0 && !m.admit(message) {
+		return // the lock is released
+	}
+	m.user.push(message)
+	m.posted++
+	m.unlockAndWake()
+}
+
+// PostSystemMessage puts a system message in. It overtakes the user messages.
+func (m *mailbox) PostSystemMessage(message any) {
+	m.mu.Lock()
+	m.system.push(message)
+	m.urgent.Add(1)
+	m.unlockAndWake()
+}
+
+// unlockAndWake has the actor run if there is anything that it can do.
+func (m *mailbox) unlockAndWake() {
+	wake := !m.scheduled && m.ready()
+	if wake {
+		m.scheduled = true
+	}
+	m.mu.Unlock()
+	if wake {
+		m.dispatcher.Schedule(m.run)
+	}
+}
+
+// ready reports whether there is a message to deal with, outside the batch.
+func (m *mailbox) ready() bool {
+	return !m.system.empty() || !m.suspended && !m.user.empty()
+}
+
+// RegisterHandlers says who gets the messages, and who runs the actor.
+func (m *mailbox) RegisterHandlers(invoker proto.MessageInvoker, dispatcher proto.Dispatcher) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.invoker, m.dispatcher, m.run = invoker, dispatcher, m.process
+}
+
+// Start lets the actor run. An actor's name is known before its mailbox is
+// ready, so that there may be messages already; the first that the actor gets
+// is Started nevertheless, which was posted before the call.
+func (m *mailbox) Start() {
+	m.mu.Lock()
+	m.scheduled = false
+	m.unlockAndWake()
+}
+
+// UserMessageCount returns how many messages wait.
+func (m *mailbox) UserMessageCount() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return int(m.posted + m.taken.Load())
+}
+
+// process deals with messages until there are none.
+func (m *mailbox) process() {
+	for !m.processUntilFailure() {
+	}
+}
+
+// processUntilFailure returns whether there are no messages left.
+func (m *mailbox) processUntilFailure() (done bool) {
+	var message any
+	defer func() {
+		if cause := recover(); cause != nil {
+			m.invoker.EscalateFailure(cause, message)
+		}
+	}()
+	throughput := m.dispatcher.Throughput()
+	for i := 0; ; i++ {
+		if i > throughput {
+			i = 0
+			runtime.Gosched()
+		}
+		var from source
+		message, from = m.next()
+		switch {
+		case from == nowhere:
+			return true
+		case from == fromSystem:
+			m.control(message)
+		case m.stopped:
+			m.deadLetter(message)
+		default:
+			m.invoker.InvokeUserMessage(message)
+		}
+	}
+}
+
+// A source says which queue a message comes from.
+type source int
+
+const (
+	nowhere source = iota
+	fromSystem
+	fromUser
+)
+
+// next takes out the message that is to be dealt with next. When there is none,
+// the next one that is posted wakes the actor.
+func (m *mailbox) next() (any, source) {
+	if m.batch != nil && m.urgent.Load() == 0 && !m.suspended {
+		return m.nextOfBatch(), fromUser
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case !m.system.empty():
+		m.urgent.Add(-1)
+		return m.system.pop(), fromSystem
+	case m.suspended:
+	case m.batch != nil:
+		return m.nextOfBatch(), fromUser
+	case m.user.empty():
+	case m.config.Size > 0:
+		// One by one: what waits must be where it can be counted and dropped.
+		return m.nextBounded(), fromUser
+	default:
+		m.batch = m.user.takeAll()
+		m.taken.Store(m.posted)
+		m.posted = 0
+		return m.nextOfBatch(), fromUser
+	}
+	m.scheduled = false
+	return nil, nowhere
+}
+
+func (m *mailbox) nextOfBatch() any {
+	message, rest := m.batch.pop()
+	m.batch = rest
+	m.taken.Add(-1)
+	return message
+}
+
+// control deals with a system message.
+func (m *mailbox) control(message any) {
+	switch message.(type) {
+	case *proto.SuspendMailbox:
+		m.suspend(true)
+	case *proto.ResumeMailbox:
+		m.suspend(false)
+	case *proto.Stop, *proto.Terminated:
+		before := m.registered()
+		m.invoker.InvokeSystemMessage(message)
+		if before != nil && m.registered() != before {
+			m.stop()
+		}
+	default:
+		m.invoker.InvokeSystemMessage(message)
+	}
+}
+
+// suspend stops the user messages, unless they are dead letters by now.
+func (m *mailbox) suspend(suspended bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.suspended = suspended && !m.stopped
+}
+
+// registered returns what the actor's name stands for: the actor, as long as
+// it has not stopped.
+func (m *mailbox) registered() proto.Process {
+	c, ok := m.invoker.(proto.Context)
+	if !ok {
+		return nil
+	}
+	process, _ := c.ActorSystem().ProcessRegistry.GetLocal(c.Self().Id)
+	return process
+}
+
+// stop makes dead letters of all user messages from now on. An actor that
+// stopped because it failed is suspended.
+func (m *mailbox) stop() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.stopped, m.suspended = true, false
+}
+
+// deadLetter tells of a user message that is lost.
+func (m *mailbox) deadLetter(message any) {
+	if controls(message) {
+		return // there is nothing left to control
+	}
+	_, content, sender := proto.UnwrapEnvelope(message)
+	event := &proto.DeadLetterEvent{Message: content, Sender: sender}
+	c, ok := m.invoker.(proto.Context)
+	if ok {
+		event.PID = c.Self()
+	}
+	switch {
+	case m.config.DeadLetter != nil:
+		m.config.DeadLetter(event)
+	case ok:
+		c.ActorSystem().EventStream.Publish(event)
+	}
+}
+
+// controls reports whether a user message belongs to the workings of an actor
+// rather than to what it is told.
+func controls(message any) bool {
+	switch message.(type) {
+	case inPort, proto.AutoReceiveMessage, proto.SystemMessage, *proto.ReceiveTimeout, *proto.DeadLetterResponse:
+		return true
+	}
+	return false
+}
+
+// WithMailbox gives an actor that is spawned on [System.Actors] such a mailbox.
+// As for a port, a KillPort kills it with the reason "mailbox_full".
+func (s *System) WithMailbox(m Mailbox) proto.PropsOption {
+	if m.DeadLetter == nil {
+		m.DeadLetter = s.loseMessage
+	}
+	if m.Kill == nil {
+		reason := Reason{"mailbox_full", strconv.Itoa(m.Size) + " messages are waiting"}
+		m.Kill = func(pid *proto.PID) {
+			if process, ok := s.lookup(pid.Id); ok {
+				s.expectDeath(process, pid.Id, reason, false)
+				process.Stop(pid)
+			}
+		}
+	}
+	return proto.WithMailbox(m.Producer())
+}
+
+// loseMessage publishes a dead letter. protoactor-go answers its sender, which
+// is good for a future. A port would take that for a message.
+func (s *System) loseMessage(e *proto.DeadLetterEvent) {
+	if e.Sender != nil {
+		process, ok := s.lookup(e.Sender.Id)
+		_, isActor := process.(*proto.ActorProcess)
+		if !ok || isActor || !s.isLocal(NodeID(e.Sender.Address)) {
+			e.Sender = nil
+		}
+	}
+	s.actors.EventStream.Publish(e)
+}
+
+// A queue is a list of messages in chunks, which come from a pool: it neither
+// copies when it grows, nor keeps anything when it is empty.
+type queue struct {
+	first, last *chunk
+}
+
+// A chunk holds consecutive messages of a queue; it is never empty there. It
+// is 256 bytes long, one of the sizes that the allocator knows.
+type chunk struct {
+	next       *chunk
+	start, end uint32 // of what is used of messages
+	messages   [15]any
+}
+
+var chunks = sync.Pool{New: func() any { return new(chunk) }}
+
+func (q *queue) empty() bool { return q.first == nil }
+
+func (q *queue) push(message any) {
+	switch {
+	case q.first == nil:
+		q.first = chunks.Get().(*chunk)
+		q.last = q.first
+	case int(q.last.end) == len(q.last.messages):
+		q.last.next = chunks.Get().(*chunk)
+		q.last = q.last.next
+	}
+	q.last.messages[q.last.end] = message
+	q.last.end++
+}
+
+// pop takes the first message out. The queue must not be empty.
+func (q *queue) pop() (message any) {
+	message, q.first = q.first.pop()
+	if q.first == nil {
+		q.last = nil // it belongs to the pool again
+	}
+	return message
+}
+
+// takeAll empties the queue, and returns its chunks.
+func (q *queue) takeAll() *chunk {
+	first := q.first
+	q.first, q.last = nil, nil
+	return first
+}
+
+// pop takes out the first message of the chunks that begin with c. It returns
+// the chunks that are left.
+func (c *chunk) pop() (message any, rest *chunk) {
+	message = c.messages[c.start]
+	c.messages[c.start] = nil
+	c.start++
+	if c.start < c.end {
+		return message, c
+	}
+	rest = c.next
+	c.next, c.start, c.end = nil, 0, 0
+	chunks.Put(c)
+	return message, rest
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// TestMain lets the test program be the example itself, which starts itself
+// again.
+func TestMain(m *testing.M) {
+	if os.Getenv("EMBEDDING_RUN") != "" {
+		os.Args = append(os.Args[:1], strings.Fields(os.Getenv("EMBEDDING_ARGS"))...)
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func embedding(t *testing.T, args string) (string, error) {
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), "EMBEDDING_RUN=1", "EMBEDDING_ARGS="+args)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+func TestEmbedding(t *testing.T) {
+	out, err := embedding(t, "")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{
+		"answer: hello from process ",
+		", said by process ",
+		"hit 2 times",
+		"hit 10 times",
+		"my partner has gone: Stopped",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is missing in\n%s", want, out)
+		}
+	}
+	// The two processes are two indeed.
+	_, answer, _ := strings.Cut(out, "answer: hello from process ")
+	answer, _, _ = strings.Cut(answer, "\n")
+	if asked, answered, _ := strings.Cut(answer, ", said by process "); asked == answered {
+		t.Errorf("process %q answered itself", asked)
+	}
+	if strings.Contains(out, "hit 12 times") {
+		t.Errorf("the ball was not caught in\n%s", out)
+	}
+}
+
+func TestBadArguments(t *testing.T) {
+	out, err := embedding(t, "nonsense")
+	if err == nil || !strings.Contains(out, `unexpected argument "nonsense"`) {
+		t.Errorf("got %v\n%s", err, out)
+	}
+}
