@@ -49,6 +49,20 @@
 // of it ([System.Spawn]). The ID of the new port is valid at once, for sending
 // and for monitoring; if the function fails, the monitors tell.
 //
+// # Typed messages
+//
+// [Bind] binds a struct type to a tag; from then on it is sent and received as
+// itself, here without a copy and between nodes as a list of the tag and its
+// fields. [On] sets a receiver for it, and [RegisterTyped] makes a function
+// known whose arguments are the fields of a struct.
+//
+// # Mailboxes
+//
+// What a port has not got to waits in its [Mailbox], which may be bounded. The
+// goroutines that run ports are kept for a fifth of a second after they were
+// last needed. A test within a bubble of testing/synctest has to sleep for that
+// long before it ends.
+//
 // # protoactor-go
 //
 // [System.Actors] is an ordinary protoactor-go actor system. Every actor that

@@ -82,6 +82,28 @@ func OnError[T any](c *Context, h func(c *Context, m T) error, bad func(c *Conte
 	})
 }
 
+// RegisterTyped is [System.Register] for a function that gets its arguments as
+// a struct, whose fields are what [Bind] allows; the type need not be bound. If
+// the arguments do not fit, the port dies with a text that names the argument.
+// It returns an error if T cannot be used so, or one that wraps [ErrNameTaken].
+func RegisterTyped[T any](s *System, name string, f func(c *Context, args T) error, opts ...PortOption) error {
+	plan, err := planOf(reflect.TypeFor[T]())
+	if err != nil {
+		return fmt.Errorf("actor: function %q: %w", name, err)
+	}
+	return s.Register(name, func(c *Context, args Message) error {
+		typed := new(T)
+		d, err := encoded(args)
+		if err == nil {
+			err = plan.decode(d, unsafe.Pointer(typed))
+		}
+		if err != nil {
+			return err
+		}
+		return f(c, *typed)
+	}, opts...)
+}
+
 // A binding is a struct type with its tag. Within the program, a message of
 // that type is a pointer to it.
 type binding struct {
@@ -235,6 +257,16 @@ func (b *binding) message(m any) (Message, error) {
 
 // from makes a *T of a list, whose first element is the tag.
 func (b *binding) from(m Message) (any, error) {
+	d, err := encoded(m[1:])
+	if err != nil {
+		return nil, err
+	}
+	typed, _, err := b.decode(d)
+	return typed, err
+}
+
+// encoded returns a decoder at the first element of a list.
+func encoded(m Message) (aemp.Decoder, error) {
 	packet, err := aemp.EncodeMessage(aemp.CBOR.NewEncoder(), nil, "", m...)
 	if err != nil {
 		return nil, err
@@ -244,9 +276,7 @@ func (b *binding) from(m Message) (any, error) {
 		return nil, err
 	}
 	d.Skip() // the port
-	d.Skip() // the tag
-	typed, _, err := b.decode(d)
-	return typed, err
+	return d, nil
 }
 
 // decoder returns a decoder at the first value of a packet of our own making.

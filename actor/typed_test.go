@@ -317,6 +317,36 @@ func everythingWith(i int, v any) actor.Message {
 	return m
 }
 
+func TestRegisterTyped(t *testing.T) {
+	sys := newSystem(t)
+	type arguments struct {
+		Owner actor.PortID
+		Count int `aemp:"optional"`
+	}
+	err := actor.RegisterTyped(sys, "Typed::init", func(c *actor.Context, args arguments) error {
+		c.Default(func(*actor.Context, actor.Message) error { return nil })
+		return c.Send(args.Owner, "count", args.Count)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	self, got := collector(sys)
+	sys.Spawn(sys.Node(), "Typed::init", self, "7")
+	wantMessage(t, next(t, got), "count", 7)
+	sys.Spawn(sys.Node(), "Typed::init", self)
+	wantMessage(t, next(t, got), "count", 0)
+	r := next(t, monitored(sys, sys.Spawn(sys.Node(), "Typed::init")))
+	if r.Kind() != aemp.ReasonNoSuchPort && !strings.Contains(r.String(), "argument 1 (Owner): wrong value: missing") {
+		t.Errorf("got reason %v", r)
+	}
+	if err := actor.RegisterTyped(sys, "Typed::bad", func(*actor.Context, struct{ C chan int }) error { return nil }); err == nil {
+		t.Error("a channel was accepted as an argument")
+	}
+	if err := actor.RegisterTyped(sys, "Typed::init", func(*actor.Context, arguments) error { return nil }); !errors.Is(err, actor.ErrNameTaken) {
+		t.Errorf("got error %v, want ErrNameTaken", err)
+	}
+}
+
 func TestBindPanics(t *testing.T) {
 	for name, bind := range map[string]func(){
 		"not a struct":    func() { actor.Bind[int]("typed-int") },

@@ -479,6 +479,50 @@ func TestSlowReader(t *testing.T) {
 	}
 }
 
+// A port that cannot keep up, and has a bounded mailbox for which senders wait,
+// slows its senders down across nodes; nothing is lost.
+func TestSlowPortSlowsItsSenders(t *testing.T) {
+	const total, size = 400, 20000
+	m := newMesh(t)
+	a := m.start("a", func(c *remote.Config) { c.PendingBytes = 64 << 10 })
+	b := m.start("b")
+	gate, got := make(chan bool), make(chan int64, total)
+	port := b.sys.Port(func(c *actor.Context) error {
+		c.Default(func(_ *actor.Context, m actor.Message) error {
+			<-gate
+			got <- m[0].(int64)
+			return nil
+		})
+		return nil
+	}, actor.Mailbox{Size: 4, Full: actor.WaitFor(patience)})
+	var sent atomic.Int64
+	payload := strings.Repeat("x", size)
+	go func() {
+		for i := range total {
+			a.sys.Send(port, i, payload)
+			sent.Add(1)
+		}
+	}()
+	var before int64
+	for still := 0; still < 20; {
+		time.Sleep(10 * time.Millisecond)
+		if now := sent.Load(); now == before && now > 0 {
+			still++
+		} else {
+			before, still = now, 0
+		}
+	}
+	if before == total {
+		t.Error("the sender was not slowed down")
+	}
+	close(gate)
+	for i := range int64(total) {
+		if g := next(t, got); g != i {
+			t.Fatalf("got message %d, want %d", g, i)
+		}
+	}
+}
+
 // A receiver that does not read at all loses the connection in the end.
 func TestSlowPeer(t *testing.T) {
 	m := newMesh(t)
