@@ -75,7 +75,9 @@ func (c *Context) Spawn(node NodeID, function string, args ...any) PortID {
 func (c *Context) Kill(reason ...any) {
 	s, name := c.port.sys, c.proto.Self().Id
 	if process, ok := s.lookup(name); ok && len(reason) > 0 {
-		s.expectDeath(process, name, append(Reason(nil), reason...), false)
+		s.expectDeath(process, name, append(Reason(nil), reason...), true)
+	} else {
+		s.expectNormalDeath(name, true)
 	}
 	c.proto.Stop(c.proto.Self())
 }

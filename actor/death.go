@@ -93,12 +93,22 @@ func watchable(process proto.Process, name string) bool {
 func (s *System) expectDeath(process proto.Process, name string, reason Reason, override bool) {
 	s.local.mu.Lock()
 	w, created := s.local.entry(LocalNode, name)
-	if w.reason == nil || override {
-		w.reason = reason
+	if !w.decided || override {
+		w.decided, w.reason = true, reason
 	}
 	s.local.mu.Unlock()
 	if created {
 		process.SendSystemMessage(s.actors.NewLocalPID(name), &proto.Watch{Watcher: s.watcher.pid})
+	}
+}
+
+// expectNormalDeath notes that a local port is about to end normally, if
+// anybody will hear of it, so that a kill behind it changes nothing.
+func (s *System) expectNormalDeath(name string, override bool) {
+	s.local.mu.Lock()
+	defer s.local.mu.Unlock()
+	if w := s.local.nodes[LocalNode][name]; w != nil && (!w.decided || override) {
+		w.decided, w.reason = true, nil
 	}
 }
 

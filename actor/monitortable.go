@@ -14,7 +14,8 @@ type monitorTable struct {
 
 // A watched port has monitors, or is about to die with a reason.
 type watched struct {
-	reason      Reason   // why it will have died, as soon as that is known
+	decided     bool     // it is about to die
+	reason      Reason   // why, if decided
 	first, last *monitor // in the order in which they were made
 }
 
@@ -85,7 +86,7 @@ func (t *monitorTable) remove(node NodeID, name string, m *monitor) (last bool) 
 	} else {
 		m.next.prev = m.prev
 	}
-	if w.first != nil || w.reason != nil {
+	if w.first != nil || w.decided {
 		return false
 	}
 	t.drop(node, name)
@@ -100,7 +101,7 @@ func (t *monitorTable) take(node NodeID, name string, reason Reason) ([]action, 
 		return nil, reason
 	}
 	t.drop(node, name)
-	if w.reason != nil {
+	if w.decided {
 		reason = w.reason
 	}
 	var actions []action

@@ -127,6 +127,7 @@ func TestDeathReasons(t *testing.T) {
 		{"normal", func(s *actor.System, p actor.PortID) { s.Kill(p) }, nil},
 		{"reason", func(s *actor.System, p actor.PortID) { s.Kill(p, "because", 3) }, actor.Reason{"because", 3}},
 		{"twice", func(s *actor.System, p actor.PortID) { s.Kill(p, "one"); s.Kill(p, "two") }, actor.Reason{"one"}},
+		{"normal, then with reason", func(s *actor.System, p actor.PortID) { s.Kill(p); s.Kill(p, "two") }, nil},
 		{"error", func(s *actor.System, p actor.PortID) { s.Send(p, "error") }, actor.Reason{"die", "boom"}},
 		{"panic", func(s *actor.System, p actor.PortID) { s.Send(p, "panic") }, actor.Reason{"die", "argh 1"}},
 		{"runtime error", func(s *actor.System, p actor.PortID) { s.Send(p, "index") },

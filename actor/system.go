@@ -260,7 +260,9 @@ func (s *System) kill(name string, reason Reason) {
 		process.Stop(s.actors.NewLocalPID(name)) // it has no mailbox to wait for
 		return
 	}
-	if !reason.Normal() {
+	if reason.Normal() {
+		s.expectNormalDeath(name, false)
+	} else {
 		s.expectDeath(process, name, reason, false)
 	}
 	if _, ok := process.(*proto.ActorProcess); !ok {

@@ -63,7 +63,8 @@ type Config struct {
 	// SilenceTimeout is after how much silence a peer is taken for dead or
 	// frozen, if it has promised to send something more often than that. Nodes
 	// of ours do; of two that are connected, the smaller timeout holds. It is
-	// told in whole seconds. Zero means the monitor timeout; a negative value
+	// told in whole seconds, and silence is noticed in the last quarter of it.
+	// Zero means the monitor timeout; a negative value
 	// means to promise and expect nothing.
 	SilenceTimeout time.Duration
 	// MaxHandshakes bounds the handshakes in progress on connections that

@@ -22,7 +22,9 @@
 // Messages from one node to a port arrive in the order in which they were
 // sent, or not at all; and after one was lost, nothing that was sent later
 // arrives before the port's monitors have fired. So whoever monitors a port
-// never takes a gap for the whole.
+// never takes a gap for the whole. (What was sent between the loss and the
+// monitors arrives behind them; whoever starts anew should tell the new from
+// the old.)
 //
 // Sending does not wait for the network, except that past the high-water mark
 // ([Config.PendingBytes]) senders wait for a peer that reads slower than they

@@ -14,8 +14,12 @@ import (
 var ErrSilent = errors.New("peer is silent")
 
 // beatsPerTimeout is how often something is sent within the timeout after which
-// silence counts as death.
-const beatsPerTimeout = 3
+// silence counts as death. What comes just behind a beat counts for the next,
+// so that one beat less has to be missed.
+const (
+	beatsPerTimeout = 4
+	beatsMissed     = beatsPerTimeout - 1
+)
 
 // A heartbeat sends an empty message when nothing else was sent for a while,
 // and ends the link when nothing came for too long: only if both sides have
@@ -75,8 +79,8 @@ func (h *heartbeat) beat(l *link) {
 	h.sent = false
 	if received := l.conn.Received(); received != h.received {
 		h.received, h.missed = received, 0
-	} else if h.missed++; h.missed >= beatsPerTimeout {
-		l.end(fmt.Errorf("%w for %v", ErrSilent, beatsPerTimeout*h.interval))
+	} else if h.missed++; h.missed >= beatsMissed {
+		l.end(fmt.Errorf("%w for %v", ErrSilent, beatsMissed*h.interval))
 		return
 	}
 	h.timer.Reset(h.interval)

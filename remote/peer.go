@@ -203,12 +203,12 @@ func (p *peer) connectLoop() {
 		p.mu.Lock()
 		if p.link != nil || left <= 0 || n.ctx.Err() != nil {
 			p.connecting = false
-			up := p.link != nil
-			if !up {
-				p.falling = true
-			}
+			// abort may have given the peer up already. Two falls at once would
+			// not wait for each other's monitors.
+			giveUp := p.link == nil && !p.falling
+			p.falling = p.falling || giveUp
 			p.mu.Unlock()
-			if !up {
+			if giveUp {
 				p.fall(fmt.Errorf("%w: %w", ErrUnreachable, cause))
 			}
 			return
