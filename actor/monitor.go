@@ -143,13 +143,8 @@ type callbackAction struct {
 	fn func(Reason)
 }
 
-func (a callbackAction) fire(s *System, port PortID, reason Reason) {
-	s.callbacks.run(func() {
-		defer func() {
-			if r := recover(); r != nil {
-				s.log.Error("monitor callback failed", "port", port, "err", r)
-			}
-		}()
+func (a callbackAction) fire(s *System, _ PortID, reason Reason) {
+	s.callbacks.Run(func() {
 		if !a.m.ended.Load() {
 			a.fn(reason)
 		}

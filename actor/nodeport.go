@@ -90,12 +90,7 @@ func (s *System) request(from NodeID, m Message, allow func(from NodeID, functio
 		return
 	}
 	// User code does not run in the goroutine that reads a connection.
-	s.callbacks.run(func() {
-		defer func() {
-			if r := recover(); r != nil {
-				s.log.Error("called function panicked", "function", name, "node", from, "err", r)
-			}
-		}()
+	s.callbacks.Run(func() {
 		if err := call(from, m[1:]); err != nil {
 			s.log.Error("called function failed", "function", name, "node", from, "err", err)
 		}

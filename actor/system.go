@@ -13,6 +13,7 @@ import (
 	proto "github.com/asynkron/protoactor-go/actor"
 
 	"github.com/portmesh/portmesh/aemp"
+	"github.com/portmesh/portmesh/internal/serial"
 )
 
 // The names of the protocol, under which this package uses them.
@@ -60,7 +61,7 @@ type System struct {
 	remote    monitorTable // on the ports of other nodes
 	watches   watchTable
 	watcher   *watcher
-	callbacks callbackQueue
+	callbacks serial.Queue
 }
 
 // An Option changes what [NewSystem] makes.
@@ -97,6 +98,7 @@ func NewSystem(opts ...Option) *System {
 		proto.WithDeadLetterThrottleInterval(50 * time.Millisecond),
 	}, o.proto...)
 	s := &System{actors: proto.NewActorSystem(config...), log: o.logger, dispatcher: NewDispatcher(0)}
+	s.callbacks.Panicked = func(cause any) { s.log.Error("callback or called function panicked", "err", cause) }
 	s.mailbox = s.WithMailbox(Mailbox{})
 	node := LocalNode
 	s.node.Store(&node)
@@ -297,39 +299,4 @@ func (h quietHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 
 func (h quietHandler) WithGroup(name string) slog.Handler {
 	return quietHandler{h.Handler.WithGroup(name)}
-}
-
-// A callbackQueue runs functions one after another, in a goroutine that lives
-// as long as there are any.
-type callbackQueue struct {
-	mu      sync.Mutex
-	waiting []func()
-	running bool
-}
-
-func (q *callbackQueue) run(f func()) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.waiting = append(q.waiting, f)
-	if !q.running {
-		q.running = true
-		go q.loop()
-	}
-}
-
-func (q *callbackQueue) loop() {
-	for {
-		q.mu.Lock()
-		batch := q.waiting
-		q.waiting = nil
-		if len(batch) == 0 {
-			q.running = false
-			q.mu.Unlock()
-			return
-		}
-		q.mu.Unlock()
-		for _, f := range batch {
-			f()
-		}
-	}
 }

@@ -72,14 +72,26 @@ func DefaultFramings() []Framing { return []Framing{MessagePack, CBOR, JSON, Sto
 // nodes allow as much (their monitor timeout).
 const DefaultHandshakeTimeout = 30 * time.Second
 
-// withDefaults returns a copy of c that is complete, or an error that names the
-// field that is wrong.
+// Validate returns an error that names the field that is wrong, or nil.
+func (c Config) Validate() error {
+	_, err := c.withDefaults()
+	return err
+}
+
+// withDefaults returns a copy of c that is complete, or the error that Validate
+// returns.
 func (c Config) withDefaults() (Config, error) {
 	if err := c.NodeID.Validate(); err != nil {
 		return c, fmt.Errorf("aemp: Config.NodeID: %w", err)
 	}
 	if c.Secret == "" && c.TLS == nil {
 		return c, errors.New("aemp: Config: neither Secret nor TLS is set")
+	}
+	if err := checkTLS(c.TLS); err != nil {
+		return c, err
+	}
+	if c.HandshakeTimeout < 0 || c.Limits.MessageSize < 0 || c.Limits.Depth < 0 {
+		return c, errors.New("aemp: Config.HandshakeTimeout or Config.Limits is negative")
 	}
 	if c.Framings == nil {
 		c.Framings = DefaultFramings()

@@ -23,9 +23,6 @@ import (
 // is done.
 func Handshake(ctx context.Context, nc net.Conn, config Config) (*Conn, error) {
 	cfg, err := config.withDefaults()
-	if err == nil {
-		err = checkTLS(cfg.TLS)
-	}
 	if err != nil {
 		nc.Close()
 		return nil, err

@@ -329,6 +329,9 @@ func TestConfigErrors(t *testing.T) {
 		"no ID":     {Secret: "x"},
 		"bad ID":    {NodeID: "a#b", Secret: "x"},
 		"no secret": {NodeID: "a"},
+		"timeout":   {NodeID: "a", Secret: "x", HandshakeTimeout: -1},
+		"size":      {NodeID: "a", Secret: "x", Limits: aemp.Limits{MessageSize: -1}},
+		"depth":     {NodeID: "a", Secret: "x", Limits: aemp.Limits{Depth: -1}},
 	} {
 		ours, theirs := net.Pipe()
 		if _, err := aemp.Handshake(t.Context(), ours, cfg); err == nil {

@@ -84,7 +84,7 @@ func (f *family) first() Change {
 
 // tell calls a watcher, later. The caller holds the lock.
 func (r *Registry) tell(w *watcher, c Change) {
-	r.callbacks.run(r.log, func() {
+	r.callbacks.Run(func() {
 		r.mu.Lock()
 		ended := w.ended
 		r.mu.Unlock()

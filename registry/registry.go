@@ -13,6 +13,7 @@ import (
 
 	"github.com/portmesh/portmesh/actor"
 	"github.com/portmesh/portmesh/aemp"
+	"github.com/portmesh/portmesh/internal/serial"
 	"github.com/portmesh/portmesh/remote"
 )
 
@@ -42,7 +43,7 @@ type Registry struct {
 	ctx          context.Context // done when the registry closes
 	cancel       context.CancelFunc
 	goroutines   sync.WaitGroup
-	callbacks    callbacks
+	callbacks    serial.Queue
 
 	mu      sync.Mutex
 	local   database              // our own part
@@ -83,6 +84,7 @@ func Start(ctx context.Context, sys *actor.System, config remote.Config, options
 		globals: make(map[actor.NodeID]bool),
 		watched: make(map[string]map[actor.NodeID]bool),
 	}
+	r.callbacks.Panicked = func(cause any) { r.log.Error("registry callback panicked", "err", cause) }
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	own := config.Resolve
 	config.Resolve = func(ctx context.Context, node actor.NodeID) ([]string, error) {
@@ -332,43 +334,4 @@ func nullable(set map[string]any) any {
 		return nil
 	}
 	return set
-}
-
-// callbacks runs functions one after another, in a goroutine that lives as long
-// as there are any.
-type callbacks struct {
-	mu      sync.Mutex
-	waiting []func()
-	running bool
-}
-
-func (q *callbacks) run(log *slog.Logger, f func()) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.waiting = append(q.waiting, f)
-	if q.running {
-		return
-	}
-	q.running = true
-	go func() {
-		for {
-			q.mu.Lock()
-			if len(q.waiting) == 0 {
-				q.running = false
-				q.mu.Unlock()
-				return
-			}
-			f := q.waiting[0]
-			q.waiting = q.waiting[1:]
-			q.mu.Unlock()
-			func() {
-				defer func() {
-					if p := recover(); p != nil {
-						log.Error("registry callback panicked", "err", p)
-					}
-				}()
-				f()
-			}()
-		}
-	}()
 }

@@ -64,8 +64,8 @@ type Config struct {
 	// frozen, if it has promised to send something more often than that. Nodes
 	// of ours do; of two that are connected, the smaller timeout holds. It is
 	// told in whole seconds, and silence is noticed in the last quarter of it.
-	// Zero means the monitor timeout; a negative value
-	// means to promise and expect nothing.
+	// Zero means the monitor timeout; a negative value means to promise and
+	// expect nothing.
 	SilenceTimeout time.Duration
 	// MaxHandshakes bounds the handshakes in progress on connections that
 	// others opened, for each listener; more have to wait. Zero means 256.
@@ -143,8 +143,17 @@ func (c Config) validate() error {
 	if err := c.NodeID.Validate(); err != nil {
 		return fmt.Errorf("remote: Config.NodeID: %w", err)
 	}
-	if c.Secret == "" && c.TLS == nil {
-		return fmt.Errorf("remote: Config: neither Secret nor TLS is set")
+	for name, negative := range map[string]bool{
+		"PendingBytes":            c.PendingBytes < 0,
+		"ConnectInterval":         c.ConnectInterval < 0,
+		"MonitorTimeout":          c.MonitorTimeout < 0,
+		"CloseTimeout":            c.CloseTimeout < 0,
+		"MaxHandshakes":           c.MaxHandshakes < 0,
+		"MaxHandshakesPerAddress": c.MaxHandshakesPerAddress < 0,
+	} {
+		if negative {
+			return fmt.Errorf("remote: Config.%s is negative", name)
+		}
 	}
 	for _, seed := range c.Seeds {
 		if _, _, err := net.SplitHostPort(seed); err != nil {

@@ -45,8 +45,8 @@ type NodeDown struct {
 }
 
 // A SeedUp event is published when the node at the address of a seed is
-// connected, behind its NodeUp, each time anew. If the node is this one itself,
-// that is found out once.
+// connected, each time anew, next to its NodeUp and in either order. If the
+// node is this one itself, that is found out once.
 type SeedUp struct {
 	Address string
 	Node    actor.NodeID
@@ -85,7 +85,11 @@ type Node struct {
 // Start fails.
 func Start(ctx context.Context, sys *actor.System, config Config) (*Node, error) {
 	cfg := config.withDefaults()
-	if err := cfg.validate(); err != nil {
+	err := cfg.validate()
+	if err == nil {
+		err = cfg.handshakeConfig().Validate()
+	}
+	if err != nil {
 		return nil, err
 	}
 	n := &Node{
@@ -149,7 +153,8 @@ func (n *Node) Nodes() []actor.NodeID {
 }
 
 // Connect waits until a node is connected, making a connection if there is
-// none. The error wraps [ErrUnreachable], [ErrClosed], or that of ctx.
+// none, and trying anew until ctx is done. The error wraps that of ctx,
+// [ErrClosed], or [aemp.ErrInvalidID].
 func (n *Node) Connect(ctx context.Context, node actor.NodeID) error {
 	for {
 		p, err := n.peer(node)

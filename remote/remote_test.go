@@ -2,8 +2,10 @@ package remote_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"slices"
 	"strings"
@@ -273,6 +275,36 @@ func TestSecure(t *testing.T) {
 	a.sys.Send("b", "Peer::hello", self, "hi")
 	a.sys.Send("b", "snd", self, "still here")
 	wantMessage(t, next(t, got), "still here")
+}
+
+// What is wrong with a configuration is said at the start, and nothing is left.
+func TestConfigErrors(t *testing.T) {
+	for want, change := range map[string]func(*remote.Config){
+		"NodeID":              func(c *remote.Config) { c.NodeID = "a#b" },
+		"Secret":              func(c *remote.Config) { c.Secret = "" },
+		"Seeds":               func(c *remote.Config) { c.Seeds = []string{"no port"} },
+		"Listen":              func(c *remote.Config) { c.Listen = []string{"127.0.0.1:0", "256.0.0.1:1"} },
+		"PendingBytes":        func(c *remote.Config) { c.PendingBytes = -1 },
+		"Limits":              func(c *remote.Config) { c.Limits.MessageSize = -1 },
+		"verifies no":         func(c *remote.Config) { c.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert} },
+		"MaxHandshakes is":    func(c *remote.Config) { c.MaxHandshakes = -1 },
+		"already a node":      func(c *remote.Config) {},
+		"MonitorTimeout is n": func(c *remote.Config) { c.MonitorTimeout = -1 },
+	} {
+		sys := actor.NewSystem(actor.WithLogger(slog.New(slog.DiscardHandler)))
+		if want == "already a node" {
+			node, err := remote.Start(t.Context(), sys, remote.Config{NodeID: "first", Secret: secret})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer node.Close()
+		}
+		cfg := remote.Config{NodeID: "a", Secret: secret, Listen: []string{"127.0.0.1:0"}}
+		change(&cfg)
+		if node, err := remote.Start(t.Context(), sys, cfg); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, %v; want an error with %q", node, err, want)
+		}
+	}
 }
 
 // A node can choose who may spawn what.
