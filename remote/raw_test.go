@@ -133,6 +133,52 @@ func TestBadHandshakes(t *testing.T) {
 	}
 }
 
+// Strangers that only hold connections open cannot take all there are.
+func TestHandshakeLimits(t *testing.T) {
+	silent := func(t *testing.T, n *testNode) net.Conn {
+		nc, err := net.Dial("tcp", n.Addresses()[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { nc.Close() })
+		nc.SetDeadline(time.Now().Add(patience))
+		return nc
+	}
+	t.Run("by address", func(t *testing.T) {
+		a := newMesh(t).start("a", func(c *remote.Config) { c.MaxHandshakesPerAddress = 2 })
+		var held []net.Conn
+		for range 2 {
+			nc := silent(t, a)
+			if _, err := nc.Read(make([]byte, 1)); err != nil { // its handshake has begun
+				t.Fatal(err)
+			}
+			held = append(held, nc)
+		}
+		nc := silent(t, a)
+		if n, err := nc.Read(make([]byte, 1)); err == nil {
+			t.Errorf("a third connection got %d bytes of a greeting", n)
+		}
+		held[0].Close() // which makes room, as soon as it is noticed
+		for {
+			nc := silent(t, a)
+			if _, err := nc.Read(make([]byte, 1)); err == nil {
+				break
+			}
+			if t.Context().Err() != nil {
+				t.Fatal("there is no room")
+			}
+		}
+	})
+	t.Run("by listener", func(t *testing.T) {
+		a := newMesh(t).start("a", func(c *remote.Config) { c.MaxHandshakes = 1; c.MonitorTimeout = 200 * time.Millisecond })
+		nc := silent(t, a)
+		if _, err := nc.Read(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		rawPeer(t, a, "next") // when the time of the other is up
+	})
+}
+
 // What an authenticated peer can send: it loses its link, with a named error;
 // monitors fire; the node lives on.
 func TestBadPackets(t *testing.T) {
