@@ -43,6 +43,15 @@ func (s *System) Register(name string, f SpawnFunc, opts ...PortOption) error {
 	return register(&s.functions.mu, &s.functions.spawn, name, spawnable{f, opts})
 }
 
+// Unregister makes the functions of that name unknown again. Ports that were
+// made of them live on.
+func (s *System) Unregister(name string) {
+	s.functions.mu.Lock()
+	defer s.functions.mu.Unlock()
+	delete(s.functions.spawn, name)
+	delete(s.functions.call, name)
+}
+
 // RegisterCall makes a function known that is called by messages to the node
 // port, from any node. (AEMP: snd_to_func.) The error wraps [ErrNameTaken].
 func (s *System) RegisterCall(name string, f CallFunc) error {

@@ -31,6 +31,7 @@
 // since every node keeps what is its own.
 //
 // Perl nodes of generation 2 are full members. Those of generation 1 have another
-// mesh, in which this package does not take part yet: they can be talked to, by
-// their addresses, but do not see the database.
+// mesh, of which this package serves the part by which nodes find each other:
+// they learn our address and we theirs, and they learn of each other through
+// us. Their groups of ports are not kept yet, and they do not see the database.
 package registry

@@ -3,6 +3,7 @@ package registry_test
 import (
 	"bufio"
 	"cmp"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -13,15 +14,16 @@ import (
 	"github.com/portmesh/portmesh/registry"
 )
 
-// startPerl starts a Perl node with the given seeds and returns its address.
-func startPerl(t *testing.T, seeds ...string) string {
+// startPerl starts a Perl node of that generation with the given seeds, and
+// returns its address.
+func startPerl(t *testing.T, generation, id string, seeds ...string) string {
 	t.Helper()
 	perl := cmp.Or(os.Getenv("PORTMESH_PERL"), "perl")
 	version, err := exec.Command(perl, "-MAnyEvent::MP", "-e", "print $AnyEvent::MP::VERSION").Output()
-	if err != nil || !strings.HasPrefix(string(version), "2.") {
-		t.Skipf("NOT RUN: %s has no AnyEvent::MP 2.x installed; nothing was tried with real Perl nodes", perl)
+	if err != nil || !strings.HasPrefix(string(version), generation+".") {
+		t.Skipf("NOT RUN: %s has no AnyEvent::MP %s.x installed; nothing was tried with real Perl nodes of that generation", perl, generation)
 	}
-	cmd := exec.Command(perl, append([]string{"testdata/mesh.pl", "geheim-for-tests-0123456789"}, seeds...)...)
+	cmd := exec.Command(perl, append([]string{"testdata/mesh.pl", id, "geheim-for-tests-0123456789"}, seeds...)...)
 	cmd.Stderr = t.Output()
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -59,7 +61,7 @@ func eval(t *testing.T, r *registry.Registry, code string) {
 func TestInterop(t *testing.T) {
 	t.Run("Perl slave", func(t *testing.T) {
 		r := start(t, "go", nil)
-		startPerl(t, address(r))
+		startPerl(t, "2", "perl", address(r))
 		wait(t, r, "nothing", map[string]any{})
 		shareWithPerl(t, r)
 		if !r.IsGlobal() {
@@ -67,7 +69,7 @@ func TestInterop(t *testing.T) {
 		}
 	})
 	t.Run("Perl global", func(t *testing.T) {
-		seed := startPerl(t)
+		seed := startPerl(t, "2", "perl")
 		r := start(t, "go", nil, seed)
 		shareWithPerl(t, r)
 		if r.IsGlobal() {
@@ -80,6 +82,56 @@ func TestInterop(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// Nodes of generation 1 find each other, and us, through a Go node.
+func TestInteropGossip(t *testing.T) {
+	r := start(t, "go", nil)
+	startPerl(t, "1", "perl", address(r))
+	startPerl(t, "1", "other", address(r))
+	if err := r.Node().Connect(t.Context(), "perl"); err != nil {
+		t.Fatal(err)
+	}
+	sys := r.Node().System()
+	ask := func(code string) string {
+		t.Helper()
+		answer, err := sys.Call(t.Context(), "perl", "eval", code)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer.String()
+	}
+	for deadline := time.Now().Add(patience); ; {
+		up := ask("join ',', sort +AnyEvent::MP::Kernel::up_nodes ()")
+		if up == `["", "go,other"]` {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("nodes that Perl is connected with: %s", up)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if got, want := ask("@{ $AnyEvent::MP::Global::addr{go} }"), `["", "`+address(r)+`"]`; got != want {
+		t.Errorf("Perl knows our address as %s, want %s", got, want)
+	}
+	// So that a data connection needs nobody to tell it anything.
+	echoed := make(chan string, 1)
+	r.Node().HandleData("Go::data", func(conn net.Conn, from actor.NodeID, args actor.Message) {
+		defer conn.Close()
+		line, _ := bufio.NewReader(conn).ReadString('\n')
+		echoed <- string(from) + args.String() + line
+	})
+	eval(t, r, `require AnyEvent::MP::DataConn; $main::port = port { }; AnyEvent::MP::peval ($main::port, sub {
+		AnyEvent::MP::DataConn::connect_to ("go", 5, "Go::data", 7, sub { $main::hdl = $_[0]; $main::hdl->push_write ("a line\n") })
+	})`)
+	select {
+	case got := <-echoed:
+		if got != "perl[7]a line\n" {
+			t.Errorf("got %q", got)
+		}
+	case <-time.After(patience):
+		t.Fatal("there is no data connection")
+	}
 }
 
 func shareWithPerl(t *testing.T, r *registry.Registry) {

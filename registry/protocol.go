@@ -86,7 +86,10 @@ func (r *Registry) event(e any) {
 	switch e := e.(type) {
 	case remote.NodeUp:
 		r.up[e.Node] = true
-		if r.global && e.Greeting.Generation() == 2 {
+		switch {
+		case e.Greeting.Generation() == 1:
+			r.meet(e.Node)
+		case r.global:
 			r.request(e.Node, requestGlobal)
 		}
 		if r.seeds[e.Node] {
@@ -109,6 +112,9 @@ func (r *Registry) event(e any) {
 
 // seedUp asks a seed to be global, and takes it for our master if there is none.
 func (r *Registry) seedUp(seed actor.NodeID) {
+	if _, old := r.gossip.ports[seed]; old {
+		return // generation 1 has no masters of this kind
+	}
 	r.request(seed, requestSlave)
 	r.chooseMaster()
 }
@@ -116,6 +122,7 @@ func (r *Registry) seedUp(seed actor.NodeID) {
 func (r *Registry) down(node actor.NodeID) {
 	delete(r.up, node)
 	delete(r.seeds, node)
+	r.part(node)
 	wasGlobal := r.globals[node]
 	delete(r.globals, node)
 	if r.global {
@@ -143,7 +150,7 @@ func (r *Registry) chooseMaster() {
 		return
 	}
 	for node := range r.seeds {
-		if !r.up[node] {
+		if _, old := r.gossip.ports[node]; old || !r.up[node] {
 			continue
 		}
 		r.master = node
@@ -428,7 +435,11 @@ func (r *Registry) query(ctx context.Context, request, subject string) (any, err
 func (r *Registry) find(ctx context.Context, node actor.NodeID) ([]string, error) {
 	r.mu.Lock()
 	known := r.global || r.master != ""
+	heard := r.gossip.addresses[node]
 	r.mu.Unlock()
+	if len(heard) > 0 {
+		return heard, nil
+	}
 	if !known {
 		return nil, nil
 	}

@@ -64,6 +64,8 @@ type Registry struct {
 	slaves  map[actor.NodeID]bool            // that are ours
 	globals map[actor.NodeID]bool            // other global nodes that are connected
 	watched map[string]map[actor.NodeID]bool // by family, the slaves that monitor it
+
+	gossip gossip // with nodes of generation 1
 }
 
 // Start makes the system a node that finds others by itself: it listens and
@@ -83,6 +85,11 @@ func Start(ctx context.Context, sys *actor.System, config remote.Config, options
 		slaves:  make(map[actor.NodeID]bool),
 		globals: make(map[actor.NodeID]bool),
 		watched: make(map[string]map[actor.NodeID]bool),
+		gossip: gossip{
+			ports:     make(map[actor.NodeID]actor.PortID),
+			addresses: make(map[actor.NodeID][]string),
+			seeding:   make(map[actor.NodeID]bool),
+		},
 	}
 	r.callbacks.Panicked = func(cause any) { r.log.Error("registry callback panicked", "err", cause) }
 	r.ctx, r.cancel = context.WithCancel(context.Background())
@@ -94,6 +101,9 @@ func Start(ctx context.Context, sys *actor.System, config remote.Config, options
 			}
 		}
 		return r.find(ctx, node)
+	}
+	if err := sys.Register(functionGlobal, r.globalPort); err != nil {
+		return nil, fmt.Errorf("registry: the system has one already: %w", err)
 	}
 	r.subscription = sys.Actors().EventStream.Subscribe(r.event)
 	r.mu.Lock() // no request is dealt with before all is in place
@@ -137,6 +147,7 @@ func (r *Registry) Close() error {
 }
 
 func (r *Registry) unhandle() {
+	r.sys.Unregister(functionGlobal)
 	r.sys.Actors().EventStream.Unsubscribe(r.subscription)
 	for _, request := range requests {
 		r.sys.HandleRequest(request, nil)

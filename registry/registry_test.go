@@ -309,3 +309,26 @@ func TestBadInput(t *testing.T) {
 		t.Error("a stranger changed the database")
 	}
 }
+
+// A system can join a mesh, leave it, and join again.
+func TestJoinAgain(t *testing.T) {
+	sys := actor.NewSystem(actor.WithLogger(slog.New(slog.DiscardHandler)))
+	for range 2 {
+		r, err := registry.Start(t.Context(), sys, remote.Config{NodeID: "a", Secret: "x", Listen: []string{"127.0.0.1:0"}}, registry.Config{Global: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Set("fruit", "apple", "red"); err != nil {
+			t.Error(err)
+		}
+		if keys, err := r.Keys(t.Context(), "fruit"); err != nil || !slices.Equal(keys, []string{"apple"}) {
+			t.Errorf("got %v, %v", keys, err)
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := registry.Start(t.Context(), sys, remote.Config{NodeID: "a#b"}, registry.Config{}); err == nil {
+		t.Error("a bad node ID was accepted")
+	}
+}

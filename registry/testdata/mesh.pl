@@ -1,23 +1,25 @@
-# A bare node of AnyEvent::MP 2.x for TestInterop, which does what it is asked
+# A bare node of AnyEvent::MP for TestInterop, which does what it is asked
 # to by eval requests. It prints the address that it listens on.
 #
-#    perl mesh.pl SECRET [SEED...]
+#    perl mesh.pl NODEID SECRET [SEED...]
 
 use strict;
 use warnings;
 use AnyEvent;
 use AnyEvent::MP;
 
-my ($secret, @seeds) = @ARGV;
+my ($nodeid, $secret, @seeds) = @ARGV;
 
 configure
-   nodeid => "perl",
+   nodeid => $nodeid,
    secret => $secret,
    seeds  => \@seeds,
    binds  => ["127.0.0.1:0"];
 
 $| = 1;
-print "@$AnyEvent::MP::Kernel::BINDS\n";
+no warnings "once";
+my $binds = $AnyEvent::MP::Kernel::BINDS || $AnyEvent::MP::Kernel::LISTENER; # generation 2, 1
+print "@$binds\n";
 
 my $stdin = AE::io *STDIN, 0, sub { exit 0 unless sysread STDIN, my $buffer, 1024 };
 
