@@ -128,9 +128,9 @@ func (m *mailbox) wait(message any) {
 	}
 }
 
-// nextBounded takes out a message, and lets the next of those who wait put one
+// nextUser takes out a message, and lets the next of those who wait put one
 // in. It is called with the lock held.
-func (m *mailbox) nextBounded() any {
+func (m *mailbox) nextUser() any {
 	message := m.user.pop()
 	m.posted--
 	for m.waiting != nil && m.waiting.Len() > 0 && int(m.posted) < m.config.Size {
