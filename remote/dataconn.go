@@ -184,6 +184,12 @@ func (d *dataConns) expect(id string, take func(net.Conn)) {
 	d.expected[id] = take
 }
 
+func (d *dataConns) expects(id string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.expected[id] != nil
+}
+
 // forget returns whether the connection was still to come.
 func (d *dataConns) forget(id string) bool {
 	d.mu.Lock()
@@ -258,6 +264,9 @@ func (n *Node) connectData(from actor.NodeID, args actor.Message) {
 	if err := args.Scan(&id, &node); err != nil {
 		n.log.Warn("bad request for a data connection", "peer", from, "err", err)
 		return
+	}
+	if !n.data.expects(id) {
+		return // it was refused, or is too late: the asker has been told
 	}
 	n.spawn(func() {
 		ctx, cancel := context.WithTimeout(n.ctx, n.cfg.MonitorTimeout)

@@ -11,6 +11,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"syscall"
@@ -40,7 +41,7 @@ func main() {
 // run is a node until a Perl node has come and gone, or ctx is done. It sends
 // the address that it listens on to listening, unless that is nil.
 func run(ctx context.Context, out io.Writer, address, secret string, listening chan<- string) error {
-	say := func(format string, args ...any) { fmt.Fprintf(out, "   [go] %s\n", fmt.Sprintf(format, args...)) }
+	say := log.New(out, "   [go] ", 0).Printf // ports and this function use it at once
 	sys := actor.NewSystem()
 
 	// Perl spawns this one.
