@@ -42,10 +42,17 @@ func (s *System) Call(ctx context.Context, to PortID, msg ...any) (Message, erro
 // turn with other messages. It is like [System.Call] otherwise. The returned
 // function gives the call up; so does the end of this port.
 func (c *Context) Call(to PortID, fn func(c *Context, answer Message, err error) error, msg ...any) (stop func()) {
-	run := c.inTurn()
-	return c.port.sys.call(to, msg, func(r result) {
+	run, m := c.inTurn(), &monitor{}
+	cancel := c.port.sys.call(to, msg, func(r result) {
+		m.ended.Store(true)
 		run(func(c *Context) error { return fn(c, r.answer, r.err) })
 	})
+	stop = func() {
+		m.ended.Store(true)
+		cancel()
+	}
+	c.port.hold(m, stop)
+	return stop
 }
 
 type result struct {
