@@ -1,6 +1,9 @@
 package registry
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/portmesh/portmesh/actor"
 )
 
@@ -20,6 +23,10 @@ type Change struct {
 //
 // Such functions are called one after another. The returned function ends the
 // monitor; fn is not called after it, unless it is running already.
+//
+// Changes that come while a function runs are told together in the next call, as
+// the difference that remains of them. Each call copies the family once for all
+// of its monitors.
 func (r *Registry) Monitor(name string, fn func(Change)) (stop func(), err error) {
 	if err := checkFamily(name); err != nil {
 		return nil, err
@@ -29,28 +36,23 @@ func (r *Registry) Monitor(name string, fn func(Change)) (stop func(), err error
 	w := &watcher{fn: fn}
 	f := r.copies[name]
 	if f == nil {
-		f = &family{watchers: make(map[*watcher]bool)}
+		f = &family{watchers: make(map[*watcher]bool), dirty: make(map[string]struct{})}
 		r.copies[name] = f
-		f.watchers[w] = true
 		switch {
-		case r.global:
-			r.content(name, copyOf(r.all.seen[name]))
+		case r.global != nil:
+			r.content(name, r.global.view.content(name))
 		case r.master != "":
 			r.request(r.master, requestMonitor, name)
 		}
-	} else {
-		f.watchers[w] = true
-		if f.known {
-			r.tell(w, f.first())
-		}
 	}
+	f.watchers[w] = true
+	r.deliver(f)
 	return func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		if !f.watchers[w] {
 			return
 		}
-		w.ended = true
 		delete(f.watchers, w)
 		if len(f.watchers) == 0 {
 			delete(r.copies, name)
@@ -63,65 +65,33 @@ func (r *Registry) Monitor(name string, fn func(Change)) (stop func(), err error
 
 // A family is our copy of one that is monitored.
 type family struct {
-	content  map[string]any // never changed, but replaced
-	known    bool           // content has come
+	known    bool                // content has come
+	content  map[string]any      // as it is now
+	shown    map[string]any      // as the watchers have seen it; never changed, but replaced
+	dirty    map[string]struct{} // keys in which the two may differ
+	coming   bool                // the watchers are about to be called
 	watchers map[*watcher]bool
 }
 
 type watcher struct {
-	fn    func(Change)
-	ended bool
+	fn   func(Change)
+	told bool // has been called
 }
 
-// first is the change from nothing to what there is.
-func (f *family) first() Change {
-	c := Change{Content: f.content}
-	for key := range f.content {
-		c.Added = append(c.Added, key)
-	}
-	return c
-}
-
-// tell calls a watcher, later. The caller holds the lock.
-func (r *Registry) tell(w *watcher, c Change) {
-	r.callbacks.Run(func() {
-		r.mu.Lock()
-		ended := w.ended
-		r.mu.Unlock()
-		if !ended {
-			w.fn(c)
-		}
-	})
-}
-
-// content takes the whole content of a family, and tells what is different from
-// the copy.
+// content takes the whole content of a family.
 func (r *Registry) content(name string, content map[string]any) {
 	f := r.copies[name]
 	if f == nil {
 		return
 	}
-	c := Change{Content: content}
-	for key, value := range content {
-		if old, ok := f.content[key]; !ok {
-			c.Added = append(c.Added, key)
-		} else if !equal(old, value) {
-			c.Changed = append(c.Changed, key)
-		}
-	}
 	for key := range f.content {
-		if _, ok := content[key]; !ok {
-			c.Deleted = append(c.Deleted, key)
-		}
+		f.dirty[key] = struct{}{}
 	}
-	known := f.known
+	for key := range content {
+		f.dirty[key] = struct{}{}
+	}
 	f.content, f.known = content, true
-	if known && len(c.Added)+len(c.Changed)+len(c.Deleted) == 0 {
-		return
-	}
-	for w := range f.watchers {
-		r.tell(w, c)
-	}
+	r.deliver(f)
 }
 
 // change takes a change of a family.
@@ -130,60 +100,104 @@ func (r *Registry) change(name string, set map[string]any, del []string) {
 	if f == nil || !f.known {
 		return
 	}
-	content := copyOf(f.content)
 	for key, value := range set {
-		content[key] = value
+		f.content[key] = value
+		f.dirty[key] = struct{}{}
 	}
 	for _, key := range del {
-		delete(content, key)
+		delete(f.content, key)
+		f.dirty[key] = struct{}{}
 	}
-	r.content(name, content)
+	r.deliver(f)
 }
 
-func (r *Registry) onMonitor(from actor.NodeID, args actor.Message) error {
-	var name string
-	if err := args.Scan(&name); err != nil {
-		return err
+// deliver has the watchers called, later, with all that has changed by then: the
+// copy that they get is made once for all, and the faster the changes come, the
+// fewer copies are made.
+func (r *Registry) deliver(f *family) {
+	if f.coming || !f.known {
+		return
 	}
-	r.becomeGlobal()
-	if r.watched[name] == nil {
-		r.watched[name] = make(map[actor.NodeID]bool)
-	}
-	r.watched[name][from] = true
-	r.request(from, requestContent, name, nullable(copyOf(r.all.seen[name])))
-	return nil
+	f.coming = true
+	r.callbacks.Run(func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		f.coming = false
+		news := f.news()
+		for w := range f.watchers {
+			c := news
+			if !w.told {
+				w.told = true
+				c = f.first()
+			} else if news.empty() {
+				continue
+			}
+			// What changes meanwhile is delivered behind these calls.
+			r.callbacks.Run(func() {
+				r.mu.Lock()
+				there := f.watchers[w]
+				r.mu.Unlock()
+				if there {
+					w.fn(c)
+				}
+			})
+		}
+	})
 }
 
-func (r *Registry) onEnd(from actor.NodeID, args actor.Message) error {
-	var name string
-	if err := args.Scan(&name); err != nil {
-		return err
+// news compares what is with what has been shown, and shows it.
+func (f *family) news() Change {
+	var c Change
+	for key := range f.dirty {
+		old, was := f.shown[key]
+		value, is := f.content[key]
+		switch {
+		case is && !was:
+			c.Added = append(c.Added, key)
+		case was && !is:
+			c.Deleted = append(c.Deleted, key)
+		case is && !equal(old, value):
+			c.Changed = append(c.Changed, key)
+		}
 	}
-	delete(r.watched[name], from)
-	if len(r.watched[name]) == 0 {
-		delete(r.watched, name)
+	clear(f.dirty)
+	if !c.empty() {
+		f.shown = maps.Clone(f.content)
 	}
-	return nil
+	c.Content = f.shown
+	return c
 }
+
+// first is the change from nothing to what there is.
+func (f *family) first() Change {
+	return Change{Content: f.shown, Added: slices.Collect(maps.Keys(f.shown))}
+}
+
+func (c *Change) empty() bool { return len(c.Added)+len(c.Changed)+len(c.Deleted) == 0 }
 
 func (r *Registry) onContent(from actor.NodeID, args actor.Message) error {
 	name, content, _, err := changeOf(args)
+	if err == nil {
+		err = r.checkMaster(from)
+	}
 	if err != nil {
 		return err
 	}
-	if from == r.master {
-		r.content(name, copyOf(content))
+	if content == nil {
+		content = make(map[string]any)
 	}
+	r.content(name, content)
 	return nil
 }
 
 func (r *Registry) onChange(from actor.NodeID, args actor.Message) error {
 	name, set, del, err := changeOf(args)
+	if err == nil {
+		err = r.checkMaster(from)
+	}
 	if err != nil {
 		return err
 	}
-	if from == r.master {
-		r.change(name, set, del)
-	}
+	r.change(name, set, del)
 	return nil
 }

@@ -45,11 +45,10 @@ type Registry struct {
 	goroutines   sync.WaitGroup
 	callbacks    serial.Queue
 
-	mu      sync.Mutex
-	local   database              // our own part
-	up      map[actor.NodeID]bool // nodes that are connected
-	seeds   map[actor.NodeID]bool // connected nodes that are seeds
-	changed chan struct{}         // closed and replaced when a master appears
+	mu    sync.Mutex
+	local database              // our own part
+	up    map[actor.NodeID]bool // nodes that are connected
+	seeds map[actor.NodeID]bool // connected nodes that are seeds
 
 	// As a slave.
 	master  actor.NodeID // the global node that we tell and ask; empty: none
@@ -58,12 +57,8 @@ type Registry struct {
 	copies  map[string]*family // the families that are monitored
 
 	// As a global node.
-	global  bool
-	mine    *view                            // the parts of our slaves and our own
-	all     *view                            // that, and those of the other globals
-	slaves  map[actor.NodeID]bool            // that are ours
-	globals map[actor.NodeID]bool            // other global nodes that are connected
-	watched map[string]map[actor.NodeID]bool // by family, the slaves that monitor it
+	global  *globalRole           // nil: we are none
+	globals map[actor.NodeID]bool // other global nodes that are connected
 
 	gossip gossip // with nodes of generation 1
 }
@@ -79,12 +74,9 @@ func Start(ctx context.Context, sys *actor.System, config remote.Config, options
 		local:   make(database),
 		up:      make(map[actor.NodeID]bool),
 		seeds:   make(map[actor.NodeID]bool),
-		changed: make(chan struct{}),
 		queries: make(map[string]*query),
 		copies:  make(map[string]*family),
-		slaves:  make(map[actor.NodeID]bool),
 		globals: make(map[actor.NodeID]bool),
-		watched: make(map[string]map[actor.NodeID]bool),
 		gossip: gossip{
 			ports:     make(map[actor.NodeID]actor.PortID),
 			addresses: make(map[actor.NodeID][]string),
@@ -134,7 +126,7 @@ func (r *Registry) Node() *remote.Node { return r.node }
 func (r *Registry) IsGlobal() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.global
+	return r.global != nil
 }
 
 // Close closes the node, and with it the registry. Nothing is left behind.
@@ -235,13 +227,13 @@ func (r *Registry) setLocal(family string, set map[string]any, del []string) {
 		}
 	}
 	for _, key := range del {
-		r.local.delete(family, key)
+		forget(r.local, family, key)
 		changed = true
 	}
 	switch {
 	case !changed:
-	case r.global:
-		r.changeMine(r.node.ID(), family, set, del)
+	case r.global != nil:
+		r.spread(r.global.view.update(r.node.ID(), true, family, set, del))
 	case r.master != "" && len(del) == 0:
 		r.request(r.master, requestUpdate, family, set)
 	case r.master != "":

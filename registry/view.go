@@ -7,7 +7,237 @@ import (
 	"github.com/portmesh/portmesh/actor"
 )
 
-// A database is a set of families, each a map from keys to values.
+// A view is what a global node holds: the union of the parts of all nodes, in
+// which the same key may have several owners. The value that was set last is the
+// one that is seen, and when its owner deletes it, the one before is seen again
+// (section 6 of the protocol).
+//
+// Some owners are near: ourselves, our slaves. The union of their parts is what
+// other global nodes hear of from us.
+//
+// What a change costs depends on the keys that it names, not on what else there
+// is; that an owner goes costs as much as what it owned.
+type view struct {
+	families map[string]map[string]holding
+	owners   map[actor.NodeID]*owner
+}
+
+// An owner has set some of the keys.
+type owner struct {
+	near bool
+	keys map[string]map[string]struct{} // by family
+}
+
+// An owned value belongs to one of the owners of a key.
+type owned struct {
+	owner *owner
+	value any
+}
+
+// A holding is what is known of a key: the value that is seen, and those of
+// others that were set before it.
+type holding struct {
+	owned
+	under []owned
+}
+
+// near returns the value that is seen when only near owners count.
+func (h holding) near() (value any, ok bool) {
+	if h.owner != nil && h.owner.near {
+		return h.value, true
+	}
+	for _, o := range slices.Backward(h.under) {
+		if o.owner.near {
+			return o.value, true
+		}
+	}
+	return nil, false
+}
+
+// A change is what has changed in a family.
+type change struct {
+	set map[string]any
+	del []string
+}
+
+func newChange() *change { return &change{set: make(map[string]any)} }
+
+func (c *change) empty() bool { return len(c.set) == 0 && len(c.del) == 0 }
+
+// note adds the difference between two states of a key.
+func (c *change) note(key string, old any, was bool, value any, is bool) {
+	switch {
+	case is && (!was || !equal(old, value)):
+		c.set[key] = value
+	case was && !is:
+		c.del = append(c.del, key)
+	}
+}
+
+// changes are what has changed for those who look at a view: by family, in the
+// whole, and in what the near owners make up. Families without a change may be
+// there, with empty ones.
+type changes struct{ all, near map[string]*change }
+
+func newChanges() changes {
+	return changes{all: make(map[string]*change), near: make(map[string]*change)}
+}
+
+func newView() *view {
+	return &view{families: make(map[string]map[string]holding), owners: make(map[actor.NodeID]*owner)}
+}
+
+// get returns the value of a key.
+func (v *view) get(family, key string) (value any, ok bool) {
+	h, ok := v.families[family][key]
+	return h.value, ok
+}
+
+// content returns what a family holds, as a map of its own.
+func (v *view) content(family string) map[string]any {
+	content := make(map[string]any, len(v.families[family]))
+	for key, h := range v.families[family] {
+		content[key] = h.value
+	}
+	return content
+}
+
+// near returns the union of the parts of the near owners, as an element of a
+// message.
+func (v *view) near() map[string]any {
+	parts := make(map[string]any)
+	for family, keys := range v.families {
+		content := make(map[string]any)
+		for key, h := range keys {
+			if value, ok := h.near(); ok {
+				content[key] = value
+			}
+		}
+		if len(content) > 0 {
+			parts[family] = content
+		}
+	}
+	return parts
+}
+
+// update changes the part of an owner. Whether it is near counts when it owns
+// nothing yet.
+func (v *view) update(id actor.NodeID, near bool, family string, set map[string]any, del []string) changes {
+	c := newChanges()
+	v.apply(&c, id, near, family, set, del)
+	return c
+}
+
+// replace gives an owner another part.
+func (v *view) replace(id actor.NodeID, near bool, part database) changes {
+	c := newChanges()
+	if o := v.owners[id]; o != nil {
+		for family, keys := range o.keys {
+			var gone []string
+			for key := range keys {
+				if _, kept := part[family][key]; !kept {
+					gone = append(gone, key)
+				}
+			}
+			v.apply(&c, id, near, family, nil, gone)
+		}
+	}
+	for family, content := range part {
+		v.apply(&c, id, near, family, content, nil)
+	}
+	return c
+}
+
+func (v *view) apply(c *changes, id actor.NodeID, near bool, family string, set map[string]any, del []string) {
+	o := v.owners[id]
+	if o == nil {
+		if len(set) == 0 {
+			return
+		}
+		o = &owner{near: near, keys: make(map[string]map[string]struct{})}
+		v.owners[id] = o
+	}
+	all, ours := c.all[family], c.near[family]
+	if all == nil {
+		all, ours = newChange(), newChange()
+		c.all[family], c.near[family] = all, ours
+	}
+	touch := func(key string, f func(*holding) (kept bool)) {
+		h, was := v.families[family][key]
+		nearOld, nearWas := h.near()
+		old := h.value
+		is := f(&h)
+		switch {
+		case is && v.families[family] == nil:
+			v.families[family] = map[string]holding{key: h}
+		case is:
+			v.families[family][key] = h
+		case was:
+			forget(v.families, family, key)
+		}
+		nearNew, nearIs := h.near()
+		all.note(key, old, was, h.value, is)
+		ours.note(key, nearOld, nearWas, nearNew, nearIs)
+	}
+	for key, value := range set {
+		touch(key, func(h *holding) bool { h.put(owned{o, value}); return true })
+		if o.keys[family] == nil {
+			o.keys[family] = make(map[string]struct{})
+		}
+		o.keys[family][key] = struct{}{}
+	}
+	for _, key := range del {
+		if _, has := o.keys[family][key]; has {
+			touch(key, func(h *holding) bool { return h.drop(o) })
+			forget(o.keys, family, key)
+		}
+	}
+	if len(o.keys) == 0 {
+		delete(v.owners, id)
+	}
+}
+
+// put makes a value the one that is seen, unless its owner has just that one
+// already.
+func (h *holding) put(o owned) {
+	switch i := slices.IndexFunc(h.under, func(other owned) bool { return other.owner == o.owner }); {
+	case h.owner == nil || h.owner == o.owner:
+	case i < 0:
+		h.under = append(h.under, h.owned)
+	case equal(h.under[i].value, o.value):
+		return
+	default:
+		h.under = append(slices.Delete(h.under, i, i+1), h.owned)
+	}
+	h.owned = o
+}
+
+// drop takes the value of an owner away, and returns whether one is left.
+func (h *holding) drop(o *owner) bool {
+	if h.owner != o {
+		h.under = slices.DeleteFunc(h.under, func(other owned) bool { return other.owner == o })
+		return true
+	}
+	last := len(h.under) - 1
+	if last < 0 {
+		*h = holding{}
+		return false
+	}
+	h.owned = h.under[last]
+	h.under = slices.Delete(h.under, last, last+1)
+	return true
+}
+
+// forget deletes a key, and its family with the last one.
+func forget[V any](families map[string]map[string]V, family, key string) {
+	delete(families[family], key)
+	if len(families[family]) == 0 {
+		delete(families, family)
+	}
+}
+
+// A database is a set of families, each a map from keys to values: the part of
+// one node.
 type database map[string]map[string]any
 
 func (d database) set(family, key string, value any) {
@@ -17,147 +247,19 @@ func (d database) set(family, key string, value any) {
 	d[family][key] = value
 }
 
-func (d database) delete(family, key string) {
-	delete(d[family], key)
-	if len(d[family]) == 0 {
-		delete(d, family)
-	}
-}
-
-// message returns d as an element of a message.
+// message returns d as an element of a message, not a copy: what is sent is
+// encoded at once.
 func (d database) message() map[string]any {
 	m := make(map[string]any, len(d))
 	for family, content := range d {
-		m[family] = copyOf(content)
+		m[family] = content
 	}
 	return m
 }
 
-func copyOf(content map[string]any) map[string]any {
-	m := make(map[string]any, len(content))
-	for k, v := range content {
-		m[k] = v
+func equal(a, b any) bool {
+	if a == nil || b == nil {
+		return a == nil && b == nil
 	}
-	return m
+	return reflect.DeepEqual(a, b)
 }
-
-// A view is the union of the parts of several owners. The same key may have
-// several owners; the value that was set last is the one that is seen, and when
-// its owner deletes it, the one before is seen again (section 6 of the
-// protocol). Its methods return what has changed for those who look at it.
-type view struct {
-	seen   database
-	owners map[string]map[string][]owned
-}
-
-// An owned value belongs to one of the owners of a key.
-type owned struct {
-	owner actor.NodeID
-	value any
-}
-
-func newView() *view {
-	return &view{seen: make(database), owners: make(map[string]map[string][]owned)}
-}
-
-// A change is what has changed in a family.
-type change struct {
-	set map[string]any
-	del []string
-}
-
-func (c change) empty() bool { return len(c.set) == 0 && len(c.del) == 0 }
-
-// update changes the part of an owner.
-func (v *view) update(owner actor.NodeID, family string, set map[string]any, del []string) change {
-	c := change{set: make(map[string]any)}
-	for key, value := range set {
-		v.put(family, key, owned{owner, value})
-		v.look(family, key, &c)
-	}
-	for _, key := range del {
-		v.drop(family, key, owner)
-		v.look(family, key, &c)
-	}
-	return c
-}
-
-// replace gives an owner another part, and returns the changes by family.
-func (v *view) replace(owner actor.NodeID, part database) map[string]change {
-	changes := make(map[string]change)
-	for family, keys := range v.owners {
-		var gone []string
-		for key, values := range keys {
-			if _, kept := part[family][key]; !kept && slices.ContainsFunc(values, func(o owned) bool { return o.owner == owner }) {
-				gone = append(gone, key)
-			}
-		}
-		if len(gone) > 0 {
-			changes[family] = v.update(owner, family, nil, gone)
-		}
-	}
-	for family, content := range part {
-		c := v.update(owner, family, content, nil)
-		c.del = append(c.del, changes[family].del...)
-		for key, value := range changes[family].set {
-			if _, set := c.set[key]; !set {
-				c.set[key] = value
-			}
-		}
-		changes[family] = c
-	}
-	for family, c := range changes {
-		if c.empty() {
-			delete(changes, family)
-		}
-	}
-	return changes
-}
-
-// put makes a value the one that is seen, unless its owner has just that one
-// already.
-func (v *view) put(family, key string, o owned) {
-	if v.owners[family] == nil {
-		v.owners[family] = make(map[string][]owned)
-	}
-	values := v.owners[family][key]
-	for _, other := range values {
-		if other.owner == o.owner && equal(other.value, o.value) {
-			return
-		}
-	}
-	values = slices.DeleteFunc(values, func(other owned) bool { return other.owner == o.owner })
-	v.owners[family][key] = append(values, o)
-}
-
-func (v *view) drop(family, key string, owner actor.NodeID) {
-	values := slices.DeleteFunc(v.owners[family][key], func(o owned) bool { return o.owner == owner })
-	if len(values) > 0 {
-		v.owners[family][key] = values
-		return
-	}
-	delete(v.owners[family], key)
-	if len(v.owners[family]) == 0 {
-		delete(v.owners, family)
-	}
-}
-
-// look brings what is seen of a key up to date, and notes the difference.
-func (v *view) look(family, key string, c *change) {
-	old, was := v.seen[family][key]
-	values := v.owners[family][key]
-	if len(values) == 0 {
-		if was {
-			v.seen.delete(family, key)
-			c.del = append(c.del, key)
-		}
-		return
-	}
-	value := values[len(values)-1].value
-	if !was || !equal(old, value) {
-		v.seen.set(family, key, value)
-		c.set[key] = value
-	}
-}
-
-func equal(a, b any) bool { return reflect.DeepEqual(a, b) }
