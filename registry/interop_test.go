@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/portmesh/portmesh/actor"
+	"github.com/portmesh/portmesh/internal/proctest"
 	"github.com/portmesh/portmesh/registry"
 )
 
@@ -25,26 +26,7 @@ func startPerl(t *testing.T, generation, id string, seeds ...string) string {
 	}
 	cmd := exec.Command(perl, append([]string{"testdata/mesh.pl", id, "geheim-for-tests-0123456789"}, seeds...)...)
 	cmd.Stderr = t.Output()
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		stdin.Close()
-		cmd.Wait()
-	})
-	address, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.TrimSpace(address)
+	return proctest.StartCommand(t, cmd).Line()
 }
 
 // eval has the Perl node run code.

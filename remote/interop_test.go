@@ -10,6 +10,7 @@ import (
 
 	"github.com/portmesh/portmesh/actor"
 	"github.com/portmesh/portmesh/aemp"
+	"github.com/portmesh/portmesh/internal/proctest"
 	"github.com/portmesh/portmesh/remote"
 )
 
@@ -37,18 +38,7 @@ func interop(t *testing.T, perl, version, framing string) {
 	self, got := a.collector()
 
 	cmd := exec.Command(perl, "testdata/interop.pl", a.Addresses()[0], secret, framing)
-	cmd.Stderr = t.Output()
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		stdin.Close()
-		cmd.Wait()
-	})
+	p := proctest.StartCommand(t, cmd)
 	up, ok := next(t, a.events).(remote.NodeUp)
 	if !ok || up.Node != "perl" {
 		t.Fatalf("got event %+v", up)
@@ -178,7 +168,7 @@ func interop(t *testing.T, perl, version, framing string) {
 
 	t.Run("Perl goes away", func(t *testing.T) {
 		died := a.monitored("perl")
-		stdin.Close()
+		p.CloseInput()
 		if r := next(t, died); r.Kind() != aemp.ReasonTransport || r[1] != "perl" {
 			t.Errorf("got reason %v", r)
 		}

@@ -1,16 +1,9 @@
 package remote_test
 
 import (
-	"os"
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/portmesh/portmesh/internal/proctest"
 )
 
-func TestMain(m *testing.M) {
-	if run := processes[os.Getenv(envProcess)]; run != nil {
-		run() // we were started by a test
-		return
-	}
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { proctest.Main(m, peerProcess) }

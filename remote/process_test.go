@@ -1,12 +1,10 @@
 package remote_test
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,28 +12,35 @@ import (
 
 	"github.com/portmesh/portmesh/actor"
 	"github.com/portmesh/portmesh/aemp"
+	"github.com/portmesh/portmesh/internal/proctest"
 	"github.com/portmesh/portmesh/remote"
 )
 
-// These tests run nodes in processes of their own: this test program again,
-// told by an environment variable what to be.
+// These tests run nodes in processes of their own.
 
-const envProcess = "PORTMESH_TEST_PROCESS"
-
-var processes = map[string]func(){"peer": peerProcess}
-
-// peerProcess is a node with the functions below, until its input ends.
+// peerProcess is a node with the functions below, until its input ends. Its
+// argument is the file of its certificate, if it is to have one in the place of
+// the secret.
 func peerProcess() {
+	fail := func(err error) {
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
+	config := remote.Config{NodeID: "peer", Secret: secret, Listen: []string{"127.0.0.1:0"}}
+	if len(os.Args) > 1 {
+		bundle, err := os.ReadFile(os.Args[1])
+		fail(err)
+		config.Secret = ""
+		config.TLS, err = aemp.NewTLSConfig(bundle)
+		fail(err)
+	}
 	sys := actor.NewSystem()
 	sys.Register("Count::init", countInit)
 	sys.Register("Flood::init", floodInit)
-	node, err := remote.Start(context.Background(), sys, remote.Config{
-		NodeID: "peer", Secret: secret, Listen: []string{"127.0.0.1:0"},
-	})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
+	node, err := remote.Start(context.Background(), sys, config)
+	fail(err)
 	fmt.Println(node.Addresses()[0])
 	io.Copy(io.Discard, os.Stdin)
 	node.Close()
@@ -82,32 +87,11 @@ func floodInit(c *actor.Context, args actor.Message) error {
 }
 
 // startPeer starts a process and tells the mesh where it is.
-func startPeer(t *testing.T, m *mesh) *exec.Cmd {
+func startPeer(t *testing.T, m *mesh, args ...string) *proctest.Process {
 	t.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), envProcess+"=peer")
-	cmd.Stderr = os.Stderr
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		stdin.Close()
-		cmd.Wait()
-	})
-	address, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.addresses["peer"] = []string{strings.TrimSpace(address)}
-	return cmd
+	p := proctest.Start(t, args...)
+	m.addresses["peer"] = []string{p.Line()}
+	return p
 }
 
 func TestTwoProcessesKeepOrder(t *testing.T) {
@@ -155,9 +139,7 @@ func TestKilledProcess(t *testing.T) {
 	node := a.monitored("peer")
 	a.sys.Send(counter, "n", 0)
 	wantMessage(t, next(t, got), "all", 1)
-	if err := peer.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	peer.Signal(os.Kill)
 	for _, d := range []<-chan actor.Reason{died, node} {
 		if r := next(t, d); r.Kind() != aemp.ReasonTransport || r[1] != "peer" {
 			t.Errorf("got reason %v, want a transport_error of peer", r)
@@ -185,12 +167,10 @@ func TestFrozenProcess(t *testing.T) {
 		t.Fatalf("the link ended: %v", r)
 	case <-time.After(1500 * time.Millisecond):
 	}
-	if err := peer.Process.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	peer.Signal(syscall.SIGSTOP)
 	start := time.Now()
 	r := next(t, died)
-	peer.Process.Signal(syscall.SIGCONT)
+	peer.Signal(syscall.SIGCONT)
 	if r.Kind() != aemp.ReasonTransport || !strings.Contains(fmt.Sprint(r[2]), remote.ErrSilent.Error()) {
 		t.Errorf("got reason %v", r)
 	}

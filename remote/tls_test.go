@@ -1,15 +1,12 @@
 package remote_test
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
-	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -262,73 +259,21 @@ func TestTLSCloseWithSlowPeer(t *testing.T) {
 	}
 }
 
-func init() { processes["tls"] = tlsProcess }
-
-// tlsProcess is a node that takes its certificate from its input, until that
-// ends.
-func tlsProcess() {
-	fail := func(err error) {
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-	}
-	var bundle bytes.Buffer
-	input := bufio.NewReader(os.Stdin)
-	for ends := 0; ends < 2; { // the key's and the certificate's
-		line, err := input.ReadString('\n')
-		fail(err)
-		if bundle.WriteString(line); strings.HasPrefix(line, "-----END ") {
-			ends++
-		}
-	}
-	cfg, err := aemp.NewTLSConfig(bundle.Bytes())
-	fail(err)
-	sys := actor.NewSystem()
-	sys.Register("Count::init", countInit)
-	node, err := remote.Start(context.Background(), sys, remote.Config{NodeID: "peer", TLS: cfg, Listen: []string{"127.0.0.1:0"}})
-	fail(err)
-	fmt.Println(node.Addresses()[0])
-	io.Copy(io.Discard, input)
-	node.Close()
-}
-
 // A node that dies has no time for the farewell of TLS.
 func TestTLSKilledProcess(t *testing.T) {
 	m, bundle := newMesh(t), certificate(t)
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), envProcess+"=tls")
-	cmd.Stderr = os.Stderr
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
+	file := filepath.Join(t.TempDir(), "mesh.pem")
+	if err := os.WriteFile(file, bundle, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { stdin.Close(); cmd.Wait() })
-	if _, err := stdin.Write(bundle); err != nil {
-		t.Fatal(err)
-	}
-	address, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.addresses["peer"] = []string{strings.TrimSpace(address)}
-
+	peer := startPeer(t, m, file)
 	a := m.start("a", withTLS(t, bundle))
 	self, got := a.collector()
 	counter := a.sys.Spawn("peer", "Count::init", self, 1)
 	died, node := a.monitored(counter), a.monitored("peer")
 	a.sys.Send(counter, "n", 0)
 	wantMessage(t, next(t, got), "all", 1)
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	peer.Signal(os.Kill)
 	for _, d := range []<-chan actor.Reason{died, node} {
 		if r := next(t, d); r.Kind() != aemp.ReasonTransport || r[1] != "peer" {
 			t.Errorf("got reason %v, want a transport_error of peer", r)

@@ -5,22 +5,20 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"crypto/rand"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"os/signal"
-	"strings"
+	"syscall"
 	"time"
 
 	proto "github.com/asynkron/protoactor-go/actor"
 
 	"github.com/portmesh/portmesh/actor"
+	"github.com/portmesh/portmesh/internal/child"
 	"github.com/portmesh/portmesh/remote"
 )
 
@@ -39,7 +37,7 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	run := one
 	if os.Getenv(envSecret) != "" {
@@ -57,13 +55,13 @@ func one(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, 30*time.Second, errors.New("it took longer than 30 seconds"))
 	defer cancel()
 	secret := rand.Text()
-	address, stop, err := startTwo(secret)
+	other, err := child.Start(os.Stdout, []string{envSecret + "=" + secret})
 	if err != nil {
 		return err
 	}
-	defer stop()
+	defer other.Stop()
 
-	config := remote.Config{NodeID: "one", Secret: secret, Seeds: []string{address}}
+	config := remote.Config{NodeID: "one", Secret: secret, Seeds: []string{other.Address}}
 	sys := actor.NewSystem()                    // 3: in the place of protoactor-go's NewActorSystem
 	node, err := remote.Start(ctx, sys, config) // 4
 	if err != nil {
@@ -107,44 +105,10 @@ func two(ctx context.Context) error {
 		return err
 	}
 	fmt.Println(node.Addresses()[0])
-	// The first process holds the other end. When it is gone, so are we.
-	_, err = io.Copy(io.Discard, os.Stdin)
-	return err
+	child.WaitForParent() // when the first process is gone, so are we
+	return nil
 }
 
 // envSecret is the environment variable that tells a process to be the second,
 // and the secret of the mesh.
 const envSecret = "EMBEDDING_SECRET"
-
-// startTwo runs this program again, as the second process, and returns where it
-// listens.
-func startTwo(secret string) (address string, stop func(), err error) {
-	program, err := os.Executable()
-	if err != nil {
-		return "", nil, err
-	}
-	cmd := exec.Command(program)
-	cmd.Env = append(os.Environ(), envSecret+"="+secret)
-	cmd.Stderr = os.Stderr
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		return "", nil, err
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return "", nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return "", nil, err
-	}
-	stop = func() {
-		stdin.Close()
-		cmd.Wait()
-	}
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		stop()
-		return "", nil, fmt.Errorf("the second process did not start: %w", err)
-	}
-	return strings.TrimSpace(line), stop, nil
-}

@@ -1,32 +1,16 @@
 package main
 
 import (
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/portmesh/portmesh/internal/proctest"
 )
 
-// TestMain lets the test program be the example itself, which starts itself
-// again.
-func TestMain(m *testing.M) {
-	if os.Getenv("EMBEDDING_RUN") != "" {
-		os.Args = append(os.Args[:1], strings.Fields(os.Getenv("EMBEDDING_ARGS"))...)
-		main()
-		return
-	}
-	os.Exit(m.Run())
-}
-
-func embedding(t *testing.T, args string) (string, error) {
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), "EMBEDDING_RUN=1", "EMBEDDING_ARGS="+args)
-	out, err := cmd.CombinedOutput()
-	return string(out), err
-}
+func TestMain(m *testing.M) { proctest.Main(m, main) }
 
 func TestEmbedding(t *testing.T) {
-	out, err := embedding(t, "")
+	out, err := proctest.Run(t)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -53,7 +37,7 @@ func TestEmbedding(t *testing.T) {
 }
 
 func TestBadArguments(t *testing.T) {
-	out, err := embedding(t, "nonsense")
+	out, err := proctest.Run(t, "nonsense")
 	if err == nil || !strings.Contains(out, `unexpected argument "nonsense"`) {
 		t.Errorf("got %v\n%s", err, out)
 	}

@@ -50,16 +50,16 @@ func office(ctx context.Context) error {
 
 	step(1, "Three processes become nodes of one mesh: office (this one), red and blue.")
 	secret := rand.Text()
-	red, err := startProcess("red", secret)
+	red, err := startWorkshop("red", secret)
 	if err != nil {
 		return err
 	}
-	defer red.stop()
-	blue, err := startProcess("blue", secret)
+	defer red.Stop()
+	blue, err := startWorkshop("blue", secret)
 	if err != nil {
 		return err
 	}
-	defer blue.stop()
+	defer blue.Stop()
 
 	sys := actor.NewSystem()
 	node, err := remote.Start(ctx, sys, remote.Config{
@@ -67,14 +67,14 @@ func office(ctx context.Context) error {
 		Secret: secret,
 		// Where is the node of that name? Here we just know.
 		Resolve: func(_ context.Context, node actor.NodeID) ([]string, error) {
-			return map[actor.NodeID][]string{"red": {red.address}, "blue": {blue.address}}[node], nil
+			return map[actor.NodeID][]string{"red": {red.Address}, "blue": {blue.Address}}[node], nil
 		},
 	})
 	if err != nil {
 		return err
 	}
 	defer node.Close()
-	say("office", "red is process %d at %s, blue is process %d at %s", red.pid(), red.address, blue.pid(), blue.address)
+	say("office", "red is process %d at %s, blue is process %d at %s", red.PID(), red.Address, blue.PID(), blue.Address)
 
 	// The desk is a port of the office. It takes the answers of the workers.
 	results := make(chan string, 10)
@@ -132,7 +132,7 @@ func office(ctx context.Context) error {
 		return err
 	}
 	say("office", "%s", result)
-	if err := blue.kill(); err != nil {
+	if err := blue.Kill(); err != nil {
 		return err
 	}
 	if reason, err = receive(ctx, died); err != nil {

@@ -1,32 +1,16 @@
 package main
 
 import (
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/portmesh/portmesh/internal/proctest"
 )
 
-// TestMain lets the test program be the quickstart itself, which starts itself
-// again.
-func TestMain(m *testing.M) {
-	if os.Getenv("QUICKSTART_RUN") != "" {
-		os.Args = append(os.Args[:1], strings.Fields(os.Getenv("QUICKSTART_ARGS"))...)
-		main()
-		return
-	}
-	os.Exit(m.Run())
-}
-
-func quickstart(t *testing.T, args string) (string, error) {
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), "QUICKSTART_RUN=1", "QUICKSTART_ARGS="+args)
-	out, err := cmd.CombinedOutput()
-	return string(out), err
-}
+func TestMain(m *testing.M) { proctest.Main(m, main) }
 
 func TestQuickstart(t *testing.T) {
-	out, err := quickstart(t, "")
+	out, err := proctest.Run(t)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -44,7 +28,7 @@ func TestQuickstart(t *testing.T) {
 }
 
 func TestBadArguments(t *testing.T) {
-	out, err := quickstart(t, "nonsense")
+	out, err := proctest.Run(t, "nonsense")
 	if err == nil || !strings.Contains(out, `unexpected argument "nonsense"`) {
 		t.Errorf("got %v\n%s", err, out)
 	}

@@ -1,16 +1,14 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"strings"
 
 	"github.com/portmesh/portmesh/actor"
+	"github.com/portmesh/portmesh/internal/child"
 	"github.com/portmesh/portmesh/remote"
 )
 
@@ -32,9 +30,9 @@ func workshop(ctx context.Context) error {
 	}
 	defer node.Close()
 	fmt.Println(node.Addresses()[0])
-	// The office holds the other end. When it is gone, so are we.
-	_, err = io.Copy(io.Discard, os.Stdin)
-	return err
+	// When the office is gone, so are we.
+	child.WaitForParent()
+	return nil
 }
 
 // worker makes a worker of a new port. It runs on the node where the worker
@@ -70,51 +68,8 @@ const (
 	envSecret = "QUICKSTART_SECRET"
 )
 
-// A process is one that runs workshop.
-type process struct {
-	address string // where its node listens
-	cmd     *exec.Cmd
-	stdin   io.Closer
-}
-
-// startProcess runs this program again, as a node of that name, and waits until
-// it listens.
-func startProcess(name, secret string) (*process, error) {
-	program, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.Command(program)
-	cmd.Env = append(os.Environ(), envNode+"="+name, envSecret+"="+secret)
-	cmd.Stderr = os.Stdout
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	p := &process{cmd: cmd, stdin: stdin}
-	address, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		p.stop()
-		return nil, fmt.Errorf("process %s did not start: %w", name, err)
-	}
-	p.address = strings.TrimSpace(address)
-	return p, nil
-}
-
-func (p *process) pid() int { return p.cmd.Process.Pid }
-
-// kill ends the process by SIGKILL.
-func (p *process) kill() error { return p.cmd.Process.Kill() }
-
-// stop lets the process end, and waits for it.
-func (p *process) stop() {
-	p.stdin.Close()
-	p.cmd.Wait()
+// startWorkshop runs this program again, as a node of that name, and waits
+// until it listens.
+func startWorkshop(name, secret string) (*child.Process, error) {
+	return child.Start(os.Stdout, []string{envNode + "=" + name, envSecret + "=" + secret})
 }
