@@ -2,6 +2,7 @@
 
 GO       ?= go
 FUZZTIME ?= 5s
+BENCHFLAGS ?= -json results.json
 
 .DEFAULT_GOAL := help
 
@@ -36,6 +37,11 @@ fuzz: ## run every fuzz target for FUZZTIME
 			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$pkg; \
 		done; \
 	done
+
+.PHONY: bench
+bench: ## measure beside others, in minutes (BENCHFLAGS=-short: in seconds)
+	$(GO) vet -C benchmarks ./...
+	$(GO) run -C benchmarks . $(BENCHFLAGS)
 
 .PHONY: cover
 cover: ## report the coverage of the tests

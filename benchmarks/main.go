@@ -1,0 +1,100 @@
+// Command benchmarks measures Portmesh beside others that do the same work:
+// protoactor-go with its own remoting, and a bare TCP echo, which is as fast
+// as two processes on a machine can talk.
+//
+//	go run . [-short] [-rounds N] [-run REGEXP] [-json FILE]
+//
+// Every measurement is made by processes of its own, one for work within a
+// process and two for work between processes. The peers take turns, round
+// after round, so that what else the machine does hits all of them; what is
+// printed is the median of the rounds, the smallest and the largest, and the
+// ratio to the best of the others in the same run.
+//
+// It is a module of its own, so that whoever uses Portmesh does not inherit
+// what only comparisons need.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"regexp"
+	"time"
+)
+
+func main() {
+	var (
+		short  = flag.Bool("short", false, "one round with a fifth of the work, in less than a minute")
+		rounds = flag.Int("rounds", 0, "how often everything is measured; 0 means 5, and 1 with -short")
+		file   = flag.String("json", "", "write all measurements to this `file`")
+		run    = flag.String("run", "", "only what matches this `regexp`, as in \"remote flood/portmesh msgpack\"")
+		child  = flag.String("child", "", "for the processes that do the work")
+	)
+	flag.Parse()
+	if *child != "" {
+		if err := runChild(*child); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	scale := 1.0
+	if *short {
+		scale = 0.2
+	}
+	if *rounds == 0 {
+		*rounds = 5
+		if *short {
+			*rounds = 1
+		}
+	}
+	r, err := compare(ctx, os.Stdout, scale, *rounds, *run)
+	if err == nil && *file != "" {
+		err = r.write(*file)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "benchmarks:", err)
+		os.Exit(1)
+	}
+}
+
+// compare measures everything that matches, each time the given part of the
+// whole work, and prints the tables.
+func compare(ctx context.Context, out io.Writer, scale float64, rounds int, run string) (*report, error) {
+	match, err := regexp.Compile(run)
+	if err != nil {
+		return nil, fmt.Errorf("-run: %w", err)
+	}
+	r := &report{Machine: thisMachine(), Started: time.Now(), Rounds: rounds, Scale: scale}
+	r.Machine.print(out)
+	for _, w := range works {
+		t := &table{Work: w.name}
+		for range rounds {
+			for _, p := range w.peers {
+				if !match.MatchString(w.name + "/" + p) {
+					continue
+				}
+				m, err := measure(ctx, w.scaled(scale), p)
+				if ctx.Err() != nil {
+					return nil, context.Cause(ctx)
+				}
+				if err != nil {
+					fmt.Fprintf(out, "%s/%s: %v\n", w.name, p, err)
+				}
+				t.add(p, m, err)
+			}
+		}
+		if len(t.Rows) > 0 {
+			t.print(out, w.columns)
+			r.Tables = append(r.Tables, t)
+		}
+	}
+	r.Seconds = time.Since(r.Started).Seconds()
+	fmt.Fprintf(out, "\n%d rounds in %.0f s\n", rounds, r.Seconds)
+	return r, nil
+}
