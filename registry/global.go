@@ -101,6 +101,11 @@ func (r *Registry) onSet(from actor.NodeID, args actor.Message) error {
 		return err
 	}
 	r.spread(r.global.view.replace(from, false, part))
+	// Where it listens becomes a part of ours too, so that others who lose it,
+	// but not us, find it again.
+	if addresses, ok := part[familyAddresses][string(from)]; ok {
+		r.spread(r.global.view.update(r.node.ID(), true, familyAddresses, map[string]any{string(from): addresses}, nil))
+	}
 	r.keepGlobals(part[familyGlobals])
 	return nil
 }
@@ -151,7 +156,9 @@ func (r *Registry) downGlobal(node actor.NodeID, wasGlobal bool) {
 	}
 	r.spread(r.global.view.replace(node, false, nil))
 	if wasGlobal {
-		r.spread(r.global.view.update(r.node.ID(), true, familyGlobals, nil, []string{string(node)}))
+		for _, family := range []string{familyGlobals, familyAddresses} {
+			r.spread(r.global.view.update(r.node.ID(), true, family, nil, []string{string(node)}))
+		}
 		r.keepGlobal(node)
 	}
 }
