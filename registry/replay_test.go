@@ -1,0 +1,417 @@
+package registry_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/portmesh/portmesh/actor"
+	"github.com/portmesh/portmesh/aemp"
+	"github.com/portmesh/portmesh/internal/wiretest"
+	"github.com/portmesh/portmesh/registry"
+	"github.com/portmesh/portmesh/remote"
+)
+
+// The replay tests have recorded conversations of Perl nodes once more, with a
+// node of ours in the place of one of them. What the others said to it is said
+// again, packet for packet, over connections with handshakes of their own; what
+// it must say is what the Perl node said. What a Perl program did of its own
+// accord is seen in what its node sent, and our program does the same.
+// internal/wiretest/testdata/COVERAGE.md tells what is compared.
+
+// TestReplay2 replays what belongs to the mesh of generation 2, with a node of
+// ours in each of the roles.
+func TestReplay2(t *testing.T) {
+	for _, test := range []struct {
+		topic, framing string
+		sent           string // instead of the framing that was recorded
+		roles          string
+	}{
+		{"two-nodes", "json", "", "alpha beta"},
+		{"two-nodes", "cbor", "", "alpha beta"},
+		{"two-nodes", "storable", "", "alpha beta"},
+		{"database", "json", "", "alpha beta gamma"},
+		{"database", "cbor", "", "alpha beta gamma"},
+		{"globals", "json", "", "alpha beta delta epsilon"},
+		{"globals", "json", "cbor", "alpha beta delta epsilon"},
+	} {
+		for role := range strings.FieldsSeq(test.roles) {
+			name := "2.01-" + test.topic + "-" + test.framing
+			t.Run(strings.TrimSuffix(name+"-sent-as-"+test.sent, "-sent-as-")+"/"+role, func(t *testing.T) {
+				t.Parallel() // if nothing comes, all wait for it at the same time
+				p := newPlayer(t, loadRecording(t, name), role, test.sent)
+				p.play()
+			})
+		}
+	}
+}
+
+// A player plays all nodes of a recording but one, which is ours.
+type player struct {
+	t    *testing.T
+	rec  *recording
+	us   string
+	sent string // the framing, if it is not the recorded one
+
+	reg       *registry.Registry
+	sys       *actor.System
+	listeners map[string]net.Listener // by node, of those that we dial
+	addresses *strings.Replacer       // recorded ones by those of this replay
+	conns     map[int]*playedConn
+	compared  int
+
+	ids     map[string]string // of queries: the recorded ones by ours
+	answers map[string]chan any
+	stops   map[string]func() // of monitors, by family
+	seen    chan registry.Change
+	content map[string]any // of the family that is monitored
+	inbox   chan actor.Message
+}
+
+// A playedConn is the other side of a connection with our node.
+type playedConn struct {
+	*aemp.Conn
+	peer   string
+	asked  map[bool]bool // that the peer be global, in the recording, and by us
+	finds  map[string]bool
+	fences int
+}
+
+func newPlayer(t *testing.T, rec *recording, us, sent string) *player {
+	t.Helper()
+	p := &player{
+		t: t, rec: rec, us: us, sent: sent,
+		listeners: make(map[string]net.Listener), conns: make(map[int]*playedConn),
+		ids: make(map[string]string), answers: make(map[string]chan any),
+		stops: make(map[string]func()), seen: make(chan registry.Change, 100),
+	}
+	cfg := remote.Config{NodeID: actor.NodeID(us), Secret: wiretest.Secret, Listen: []string{"127.0.0.1:0"}, CloseTimeout: 100 * time.Millisecond}
+	addresses := make(map[string]string)
+	for conn, node := range rec.dialler {
+		peer := rec.peer(conn, node)
+		if node != us || p.listeners[peer] != nil {
+			continue
+		}
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { l.Close() })
+		p.listeners[peer], addresses[peer] = l, l.Addr().String()
+		if !rec.has(packet{from: us, port: "", message: actor.Message{"g_find", peer}, step: "find-and-connect"}) {
+			cfg.Seeds = append(cfg.Seeds, addresses[peer])
+		}
+	}
+	p.sys = actor.NewSystem(actor.WithLogger(slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))))
+	options := registry.Config{Global: strings.Contains(rec.name, "globals") && (us == "alpha" || us == "delta")}
+	var err error
+	if p.reg, err = registry.Start(t.Context(), p.sys, cfg, options); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.reg.Close() })
+	addresses[us] = address(p.reg)
+	var pairs []string
+	for node, recorded := range rec.addresses {
+		if now := addresses[node]; now != "" {
+			pairs = append(pairs, recorded, now)
+		}
+	}
+	p.addresses = strings.NewReplacer(pairs...)
+	return p
+}
+
+// peer returns the other node of a connection.
+func (r *recording) peer(conn int, node string) string {
+	for _, p := range r.packets {
+		if p.conn == conn && p.from == node {
+			return p.to
+		} else if p.conn == conn && p.to == node {
+			return p.from
+		}
+	}
+	return ""
+}
+
+// has reports whether there is a packet of the same sender, step and message.
+func (r *recording) has(like packet) bool {
+	return slices.ContainsFunc(r.packets, func(p packet) bool {
+		return p.from == like.from && p.step == like.step && p.port == like.port && reflect.DeepEqual(p.message, like.message)
+	})
+}
+
+// concerns reports whether a packet is part of the replay: it is of the mesh,
+// or was said between those whom the mesh has brought together.
+func (p *player) concerns(what packet) bool {
+	if what.from != p.us && what.to != p.us {
+		return false
+	}
+	return what.eof || what.port == "" && strings.HasPrefix(what.tag(), "g_") || what.step == "find-and-connect"
+}
+
+func (p *player) play() {
+	step := ""
+	for _, next := range p.rec.packets {
+		if !p.concerns(next) {
+			continue
+		}
+		if next.step != step {
+			p.endStep(step)
+			step = next.step
+		}
+		c := p.conns[next.conn]
+		if c == nil && next.eof {
+			continue // both have closed it
+		}
+		if c == nil {
+			c = p.open(next)
+		}
+		switch {
+		case next.eof && next.from == p.us:
+			p.end(c, next)
+		case next.eof:
+			if err := c.CloseWrite(); err != nil && !errors.Is(err, net.ErrClosed) {
+				p.t.Errorf("%v: %v", next, err)
+			}
+		case next.from == p.us:
+			p.act(next)
+			p.expect(c, next)
+		default:
+			p.say(c, next)
+		}
+	}
+	p.endStep(step)
+	if p.compared < 3 {
+		p.t.Errorf("only %d packets were compared", p.compared)
+	}
+}
+
+// open makes the connection on which a packet was recorded.
+func (p *player) open(first packet) *playedConn {
+	p.t.Helper()
+	peer := p.rec.peer(first.conn, p.us)
+	g := p.rec.greetings[peer]
+	cfg := aemp.Config{NodeID: g.Node, Secret: wiretest.Secret, Auths: g.Auths, Extra: make(map[string]string)}
+	for _, key := range []string{"mproto", "gproto", "provider"} {
+		cfg.Extra[key] = g.Extra[key] // none at all in generation 1
+	}
+	framings := g.Framings
+	if p.sent != "" {
+		framings = []string{p.sent}
+	}
+	for _, name := range framings {
+		cfg.Framings = append(cfg.Framings, framingNamed(p.t, name))
+	}
+	var conn *aemp.Conn
+	var err error
+	if p.rec.dialler[first.conn] != p.us {
+		conn, err = aemp.Dial(p.t.Context(), address(p.reg), cfg)
+	} else {
+		if first.from == p.us {
+			p.act(first) // since that is what makes it dial
+		}
+		l := p.listeners[peer]
+		l.(*net.TCPListener).SetDeadline(time.Now().Add(patience))
+		var nc net.Conn
+		if nc, err = l.Accept(); err == nil {
+			conn, err = aemp.Handshake(p.t.Context(), nc, cfg)
+		}
+		l.Close()
+	}
+	if err != nil {
+		p.t.Fatalf("%v: no connection: %v", first, err)
+	}
+	p.t.Cleanup(func() { conn.Close() })
+	conn.NetConn().SetDeadline(time.Now().Add(patience))
+	c := &playedConn{Conn: conn, peer: peer, asked: make(map[bool]bool), finds: make(map[string]bool)}
+	p.conns[first.conn] = c
+	return c
+}
+
+// say sends our node a packet: its recorded bytes, unless there is something in
+// it that is different now.
+func (p *player) say(c *playedConn, next packet) {
+	p.t.Helper()
+	message := p.renamed([]any(next.message)).([]any)
+	if next.tag() == "g_reply" {
+		message[1] = p.ids[next.text(0)]
+	}
+	if next.port == "" && next.tag() == "mon1" {
+		p.hears(next, message) // first, since then there is such a port
+	}
+	if p.sent == "" && reflect.DeepEqual(message, []any(next.message)) {
+		if _, err := c.NetConn().Write(next.raw); err != nil {
+			p.t.Fatalf("%v: %v", next, err)
+		}
+	} else if err := c.Send(next.port, message...); err != nil {
+		p.t.Fatalf("%v: %v", next, err)
+	}
+	if next.tag() != "mon1" {
+		p.hears(next, message)
+	}
+}
+
+// renamed returns the value with the addresses of this replay.
+func (p *player) renamed(v any) any {
+	switch v := v.(type) {
+	case string:
+		return p.addresses.Replace(v)
+	case []any:
+		list := make([]any, len(v))
+		for i := range v {
+			list[i] = p.renamed(v[i])
+		}
+		return list
+	case map[string]any:
+		m := make(map[string]any, len(v))
+		for key := range v {
+			m[key] = p.renamed(v[key])
+		}
+		return m
+	}
+	return v
+}
+
+// expect compares what our node says next with what the Perl node said.
+func (p *player) expect(c *playedConn, want packet) {
+	p.t.Helper()
+	if p.leftOut(c, want, true) {
+		return
+	}
+	p.compared++
+	message := p.renamed([]any(want.message)).([]any)
+	for {
+		port, got, err := c.Receive()
+		if err != nil {
+			p.t.Fatalf("want %v, got %v", want, err)
+		}
+		if p.leftOut(c, packet{port: port, message: got}, false) {
+			continue
+		}
+		if id := "g_db_"; strings.HasPrefix(want.tag(), id) && len(got) == len(message) {
+			p.ids[want.text(1)], _ = got[2].(string)
+			message[2] = got[2]
+		}
+		if list, ok := message[len(message)-1].([]any); ok && want.port == "" {
+			// Lists of keys, and of values, come in any order.
+			sortList(list)
+			if list, ok := got[len(got)-1].([]any); ok {
+				sortList(list)
+			}
+		}
+		if port != want.port || !reflect.DeepEqual([]any(got), message) {
+			p.t.Fatalf("%s says\n     %q %v\nwant %q %v\nin step %v", p.us, port, got, want.port, actor.Message(message), want)
+		}
+		return
+	}
+}
+
+func sortList(list []any) {
+	slices.SortFunc(list, func(a, b any) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+}
+
+// leftOut reports whether a packet of our node, or one of the Perl node in its
+// place, is not compared one by one.
+func (p *player) leftOut(c *playedConn, what packet, recorded bool) bool {
+	if what.port != "" {
+		return false
+	}
+	switch tag := what.tag(); {
+	case tag == "": // a keep-alive
+		return true
+	case tag == "g_slave" && len(what.message) == 1: // see endStep
+		c.asked[recorded] = true
+		return true
+	case tag == "g_find": // Perl asks its master where the master is; we ask again
+		node := what.text(0)
+		again := c.finds[node]
+		c.finds[node] = again || !recorded
+		return node == c.peer || again && !recorded
+	}
+	return false
+}
+
+// endStep waits until our node has dealt with all that it was told, and hears
+// that it says nothing more.
+func (p *player) endStep(step string) {
+	p.t.Helper()
+	for range 2 { // what comes over one connection has effects on others
+		for _, i := range slices.Sorted(maps.Keys(p.conns)) {
+			p.fence(step, p.conns[i])
+		}
+	}
+	for _, c := range p.conns {
+		if c.asked[true] != c.asked[false] {
+			p.t.Errorf("step %s: %s asks %s to be global: %v, want %v", step, p.us, c.peer, c.asked[false], c.asked[true])
+		}
+	}
+	select {
+	case c := <-p.seen:
+		p.t.Errorf("step %s: a monitor is told of %+v, want nothing", step, c)
+	default:
+	}
+}
+
+func (p *player) fence(step string, c *playedConn) {
+	p.t.Helper()
+	c.fences++
+	if err := c.Send("", "snd", c.peer+"#fence", c.fences); err != nil {
+		p.t.Fatalf("step %s: %v", step, err)
+	}
+	for {
+		port, got, err := c.Receive()
+		if err != nil {
+			p.t.Fatalf("step %s: %s does not answer %s: %v", step, p.us, c.peer, err)
+		}
+		if p.leftOut(c, packet{port: port, message: got}, false) {
+			continue
+		}
+		if port != "fence" || !reflect.DeepEqual(got, actor.Message{int64(c.fences)}) {
+			p.t.Fatalf("step %s: %s says %q %v to %s, want nothing more", step, p.us, port, got, c.peer)
+		}
+		return
+	}
+}
+
+// end waits until our node has closed a connection: because the other side has,
+// or because it goes itself.
+func (p *player) end(c *playedConn, next packet) {
+	p.t.Helper()
+	if p.rec.leaves(p.us, next) {
+		if err := p.reg.Close(); err != nil {
+			p.t.Error(err)
+		}
+	}
+	if port, got, err := c.Receive(); !errors.Is(err, io.EOF) {
+		p.t.Errorf("%v: got %q %v, %v", next, port, got, err)
+	}
+	delete(p.conns, next.conn)
+}
+
+// leaves reports whether a node closes a connection first.
+func (r *recording) leaves(node string, eof packet) bool {
+	for _, p := range r.packets {
+		if p.conn == eof.conn && p.eof {
+			return p.from == node
+		}
+	}
+	return false
+}
+
+// nextIn returns the next value, or fails the test, naming the packet.
+func nextIn[T any](t *testing.T, after packet, ch <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-ch:
+	case <-time.After(patience):
+		t.Fatalf("%v: nothing came", after)
+	}
+	return v
+}
