@@ -78,6 +78,7 @@ type options struct {
 	config []func(*remote.Config)
 	system []actor.Option
 	setup  []func(*actor.System)
+	start  func(context.Context, *actor.System, remote.Config) (*remote.Node, error)
 }
 
 // WithConfig changes the node's configuration: timeouts, limits, or seeds
@@ -95,6 +96,14 @@ func WithSystem(opts ...actor.Option) Option {
 // reached: the place to register what others spawn.
 func WithSetup(setup func(*actor.System)) Option {
 	return func(o *options) { o.setup = append(o.setup, setup) }
+}
+
+// WithStart starts the node by another function than [remote.Start]: one that
+// builds on it, such as registry.Start, and hands over the configuration that
+// it gets. [Mesh.Crash] and [Mesh.Stop] close the [remote.Node]; whatever the
+// function has started beside it is for the test to close.
+func WithStart(start func(context.Context, *actor.System, remote.Config) (*remote.Node, error)) Option {
+	return func(o *options) { o.start = start }
 }
 
 // Address returns the address at which the node of that ID listens, whether it
@@ -123,7 +132,7 @@ func (m *Mesh) start(id actor.NodeID, opts []Option) (*Node, error) {
 	if m.nodes[id] != nil {
 		return nil, errors.New("it is running")
 	}
-	var o options
+	o := options{start: remote.Start}
 	for _, opt := range opts {
 		opt(&o)
 	}
@@ -152,7 +161,7 @@ func (m *Mesh) start(id actor.NodeID, opts []Option) (*Node, error) {
 		change(&config)
 	}
 	var err error
-	if n.node, err = remote.Start(context.Background(), n.sys, config); err != nil {
+	if n.node, err = o.start(context.Background(), n.sys, config); err != nil {
 		listener.Close()
 		return nil, err
 	}
