@@ -161,14 +161,19 @@ func checkFamily(name string) error {
 // been set anew.
 //
 // Other nodes may set the same key; which of the values is seen is not defined.
-// The error wraps [ErrFamily] or [aemp.ErrUnsupportedValue].
+// The error wraps [ErrFamily], [ErrKey] or [aemp.ErrUnsupportedValue]. A value is
+// refused also when only some framings could send it, such as infinity, since it
+// has to reach every node.
 func (r *Registry) Set(family, key string, value any) (undo func(), err error) {
 	if err := checkFamily(family); err != nil {
 		return nil, err
 	}
 	v, err := aemp.Normalize(value)
 	if err != nil {
-		return nil, fmt.Errorf("registry: %s, key %q: %w", family, key, err)
+		return nil, fmt.Errorf("registry: family %q, key %q: %w", family, key, err)
+	}
+	if err := checkEntry(family, key, v); err != nil {
+		return nil, err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -245,6 +250,9 @@ func (r *Registry) setLocal(family string, set map[string]any, del []string) {
 // global node to ask; the error wraps [ErrNoMaster] when there is none within
 // the time of ctx, and that of ctx.
 func (r *Registry) Family(ctx context.Context, family string) (map[string]any, error) {
+	if err := checkReadable(family); err != nil {
+		return nil, err
+	}
 	v, err := r.query(ctx, requestFamily, family)
 	if err != nil {
 		return nil, err
@@ -258,6 +266,9 @@ func (r *Registry) Family(ctx context.Context, family string) (map[string]any, e
 
 // Keys returns the keys of a family. (AEMP: db_keys.)
 func (r *Registry) Keys(ctx context.Context, family string) ([]string, error) {
+	if err := checkReadable(family); err != nil {
+		return nil, err
+	}
 	v, err := r.query(ctx, requestKeys, family)
 	if err != nil {
 		return nil, err
@@ -271,6 +282,9 @@ func (r *Registry) Keys(ctx context.Context, family string) ([]string, error) {
 
 // Values returns the values of a family. (AEMP: db_values.)
 func (r *Registry) Values(ctx context.Context, family string) ([]any, error) {
+	if err := checkReadable(family); err != nil {
+		return nil, err
+	}
 	v, err := r.query(ctx, requestValues, family)
 	if err != nil {
 		return nil, err
