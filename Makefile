@@ -19,7 +19,7 @@ test: ## run all tests, under the race detector
 	$(GO) test -race -shuffle=on ./...
 
 .PHONY: interop
-interop: ## talk to the AnyEvent::MP that perl has installed (PORTMESH_PERL names another perl)
+interop: ## talk to the AnyEvent::MP that perl has installed (PORTMESH_PERL names other perls, as PATH does)
 	$(GO) test -race -count=1 -v -run 'Interop|ValuesPerl|StorablePerl' ./aemp ./remote ./registry ./examples/perl
 
 .PHONY: check

@@ -1,7 +1,6 @@
 package aemp_test
 
 import (
-	"cmp"
 	"encoding/hex"
 	"errors"
 	"flag"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"github.com/portmesh/portmesh/aemp"
+	"github.com/portmesh/portmesh/internal/perltest"
 )
 
 var framings = []aemp.Framing{aemp.JSON, aemp.CBOR, aemp.Storable, aemp.MessagePack}
@@ -414,10 +414,7 @@ const perlValues = `
 
 // Perl itself agrees with both tables above.
 func TestValuesPerl(t *testing.T) {
-	perl := cmp.Or(os.Getenv("PORTMESH_PERL"), "perl")
-	if out, err := exec.Command(perl, "-MJSON::XS", "-MCBOR::XS", "-MStorable", "-e1").CombinedOutput(); err != nil {
-		t.Skipf("NOT RUN: needs Perl with JSON::XS, CBOR::XS and Storable: %v %s", err, out)
-	}
+	perl := perltest.With(t, "JSON::XS", "CBOR::XS", "Storable")
 	type question struct{ name, line, want string }
 	var questions []question
 	for _, row := range valuesFromPerl {

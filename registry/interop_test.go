@@ -2,29 +2,23 @@ package registry_test
 
 import (
 	"bufio"
-	"cmp"
 	"net"
-	"os"
-	"os/exec"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/portmesh/portmesh/actor"
+	"github.com/portmesh/portmesh/internal/perltest"
 	"github.com/portmesh/portmesh/internal/proctest"
 	"github.com/portmesh/portmesh/registry"
 )
 
 // startPerl starts a Perl node of that generation with the given seeds, and
 // returns its address.
-func startPerl(t *testing.T, generation, id string, seeds ...string) string {
+func startPerl(t *testing.T, generation int, id string, seeds ...string) string {
 	t.Helper()
-	perl := cmp.Or(os.Getenv("PORTMESH_PERL"), "perl")
-	version, err := exec.Command(perl, "-MAnyEvent::MP", "-e", "print $AnyEvent::MP::VERSION").Output()
-	if err != nil || !strings.HasPrefix(string(version), generation+".") {
-		t.Skipf("NOT RUN: %s has no AnyEvent::MP %s.x installed; nothing was tried with real Perl nodes of that generation", perl, generation)
-	}
-	cmd := exec.Command(perl, append([]string{"testdata/mesh.pl", id, "geheim-for-tests-0123456789"}, seeds...)...)
+	perl := perltest.Generation(t, generation)
+	args := append([]string{"testdata/mesh.pl", id, "geheim-for-tests-0123456789"}, seeds...)
+	cmd := perl.Command(args...)
 	cmd.Stderr = t.Output()
 	return proctest.StartCommand(t, cmd).Line()
 }
@@ -43,7 +37,7 @@ func eval(t *testing.T, r *registry.Registry, code string) {
 func TestInterop(t *testing.T) {
 	t.Run("Perl slave", func(t *testing.T) {
 		r := start(t, "go", nil)
-		startPerl(t, "2", "perl", address(r))
+		startPerl(t, 2, "perl", address(r))
 		wait(t, r, "nothing", map[string]any{})
 		shareWithPerl(t, r)
 		if !r.IsGlobal() {
@@ -51,7 +45,7 @@ func TestInterop(t *testing.T) {
 		}
 	})
 	t.Run("Perl global", func(t *testing.T) {
-		seed := startPerl(t, "2", "perl")
+		seed := startPerl(t, 2, "perl")
 		r := start(t, "go", nil, seed)
 		shareWithPerl(t, r)
 		if r.IsGlobal() {
@@ -69,8 +63,8 @@ func TestInterop(t *testing.T) {
 // Nodes of generation 1 find each other, and us, through a Go node.
 func TestInteropGossip(t *testing.T) {
 	r := start(t, "go", nil)
-	startPerl(t, "1", "perl", address(r))
-	startPerl(t, "1", "other", address(r))
+	startPerl(t, 1, "perl", address(r))
+	startPerl(t, 1, "other", address(r))
 	if err := r.Node().Connect(t.Context(), "perl"); err != nil {
 		t.Fatal(err)
 	}

@@ -1,44 +1,38 @@
 package remote_test
 
 import (
-	"cmp"
 	"io"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 
 	"github.com/portmesh/portmesh/actor"
 	"github.com/portmesh/portmesh/aemp"
+	"github.com/portmesh/portmesh/internal/perltest"
 	"github.com/portmesh/portmesh/internal/proctest"
 	"github.com/portmesh/portmesh/remote"
 )
 
-// TestInterop talks to a real Perl node, of whichever generation of
-// AnyEvent::MP the perl in the path, or in PORTMESH_PERL, has installed.
+// TestInterop talks to a real Perl node, of whichever generations of
+// AnyEvent::MP are installed.
 func TestInterop(t *testing.T) {
-	perl := cmp.Or(os.Getenv("PORTMESH_PERL"), "perl")
-	version, err := exec.Command(perl, "-MAnyEvent::MP", "-e", "print $AnyEvent::MP::VERSION").Output()
-	if err != nil {
-		t.Skipf("NOT RUN: %s has no AnyEvent::MP installed; nothing was tried with real Perl nodes", perl)
-	}
-	framings := []string{"json", "cbor"}
-	if strings.HasPrefix(string(version), "1.") {
-		framings = []string{"json"}
-	}
-	for _, framing := range framings {
-		t.Run("AnyEvent-MP-"+string(version)+" "+framing, func(t *testing.T) { interop(t, perl, string(version), framing) })
+	for _, perl := range perltest.All(t) {
+		framings := []string{"json", "cbor"}
+		if perl.Generation() == 1 {
+			framings = []string{"json"}
+		}
+		for _, framing := range framings {
+			t.Run(perl.Name()+" "+framing, func(t *testing.T) { interop(t, perl, framing) })
+		}
 	}
 }
 
-func interop(t *testing.T, perl, version, framing string) {
+func interop(t *testing.T, perl perltest.Perl, framing string) {
 	m := newMesh(t)
 	a := m.start("go")
 	a.registerPeer()
 	self, got := a.collector()
 
-	cmd := exec.Command(perl, "testdata/interop.pl", a.Addresses()[0], secret, framing)
-	p := proctest.StartCommand(t, cmd)
+	p := proctest.StartCommand(t, perl.Command("testdata/interop.pl", a.Addresses()[0], secret, framing))
 	up, ok := next(t, a.events).(remote.NodeUp)
 	if !ok || up.Node != "perl" {
 		t.Fatalf("got event %+v", up)
@@ -131,7 +125,7 @@ func interop(t *testing.T, perl, version, framing string) {
 	})
 
 	t.Run("data connections", func(t *testing.T) {
-		if !strings.HasPrefix(version, "1.") {
+		if perl.Generation() != 1 {
 			t.Skip("AnyEvent::MP 2.x has none that work")
 		}
 		// Without a mesh, each side has to be told where the other listens.

@@ -2,24 +2,25 @@ package main
 
 import (
 	"bytes"
-	"cmp"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/portmesh/portmesh/internal/perltest"
 )
 
-// TestInterop runs both halves, if there is a Perl to do so.
+// TestInterop runs both halves, with each Perl that there is.
 func TestInterop(t *testing.T) {
-	perl := cmp.Or(os.Getenv("PORTMESH_PERL"), "perl")
-	if err := exec.Command(perl, "-MAnyEvent::MP", "-e1").Run(); err != nil {
-		t.Skipf("NOT RUN: %s has no AnyEvent::MP installed; the example was not tried", perl)
+	for _, perl := range perltest.All(t) {
+		t.Run(perl.Name(), func(t *testing.T) { interop(t, perl) })
 	}
+}
+
+func interop(t *testing.T, perl perltest.Perl) {
 	listening := make(chan string, 1)
 	done := make(chan error, 1)
 	var out bytes.Buffer
 	go func() { done <- run(t.Context(), &out, "127.0.0.1:0", "secret", listening) }()
-	script, err := exec.CommandContext(t.Context(), perl, "node.pl", <-listening, "secret").CombinedOutput()
+	script, err := perl.Command("node.pl", <-listening, "secret").CombinedOutput()
 	if err != nil {
 		t.Errorf("node.pl: %v", err)
 	}
