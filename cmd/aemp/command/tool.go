@@ -36,6 +36,7 @@ func New() *Tool {
 // commands returns the table, in the order of the help.
 func commands() []*Command {
 	return slices.Concat(
+		proxyCommands(),
 		generalCommands(),
 	)
 }
