@@ -30,8 +30,12 @@
 // gone, its slaves look for another seed that is connected; nothing is lost,
 // since every node keeps what is its own.
 //
-// Perl nodes of generation 2 are full members. Those of generation 1 have another
-// mesh, of which this package serves the part by which nodes find each other:
-// they learn our address and we theirs, and they learn of each other through
-// us. Their groups of ports are not kept yet, and they do not see the database.
+// Perl nodes of generation 2 are full members.
+//
+// # The mesh of generation 1
+//
+// Perl nodes of generation 1 have another mesh (section 7 of the protocol): each
+// is connected with every other, and they share groups of ports
+// ([Registry.PortGroups]). A node that meets one of them becomes a member of that
+// mesh too, besides the one above: it learns of the others and connects with them.
 package registry

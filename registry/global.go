@@ -39,14 +39,16 @@ func (r *Registry) becomeGlobal() {
 		}
 		r.master = ""
 	}
-	for node := range r.up {
-		r.request(node, requestGlobal)
+	for node, greeting := range r.up {
+		if greeting.Generation() == 2 {
+			r.request(node, requestGlobal)
+		}
 	}
 	for node := range r.globals {
 		r.welcome(node)
 	}
-	for name := range r.copies {
-		r.content(name, r.global.view.content(name))
+	for name, f := range r.copies {
+		r.content(f, r.global.view.content(name))
 	}
 	for id, q := range r.queries {
 		delete(r.queries, id)
@@ -144,7 +146,7 @@ func (r *Registry) spread(c changes) {
 		for node := range r.global.watched[family] {
 			r.request(node, requestChange, family, change.set, anyList(change.del))
 		}
-		r.change(family, change.set, change.del)
+		r.change(r.copies[family], change.set, change.del)
 	}
 }
 

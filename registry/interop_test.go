@@ -2,6 +2,7 @@ package registry_test
 
 import (
 	"bufio"
+	"fmt"
 	"net"
 	"testing"
 	"time"
@@ -157,4 +158,42 @@ func shareWithPerl(t *testing.T, r *registry.Registry) {
 	}
 	eval(t, r, `db_del "fruit", "apple"`)
 	wait(t, r, "fruit", map[string]any{})
+}
+
+// A Go node and Perl nodes of generation 1 have the same groups.
+func TestInteropGroups(t *testing.T) {
+	r := start(t, "go", nil)
+	startPerl(t, 1, "perl", address(r))
+	if err := r.Node().Connect(t.Context(), "perl"); err != nil {
+		t.Fatal(err)
+	}
+	port := newPort(t, r)
+	leave, err := r.PortGroups().Join("workers", port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect := watchGroup(t, r, "workers")
+	expect(port)
+	eval(t, r, `use AnyEvent::MP::Global; $main::worker = port { }; $main::guard = grp_reg workers => $main::worker`)
+	ask := func(code string) string {
+		t.Helper()
+		answer, err := r.Node().System().Call(t.Context(), "perl", "eval", code)
+		if err != nil || len(answer) != 2 {
+			t.Fatalf("%s: got %v, %v", code, answer, err)
+		}
+		return fmt.Sprint(answer[1])
+	}
+	const members = `join ",", sort @{ AnyEvent::MP::Global::grp_get ("workers") }`
+	worker := ask("$main::worker")
+	expect(port, actor.PortID(worker))
+	if got, want := ask(members), string(port)+","+worker; got != want {
+		t.Errorf("Perl sees %s, want %s", got, want)
+	}
+	leave()
+	expect(actor.PortID(worker))
+	if got := ask(members); got != worker {
+		t.Errorf("Perl sees %s, want %s", got, worker)
+	}
+	eval(t, r, `undef $main::guard`)
+	expect()
 }

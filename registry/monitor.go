@@ -33,17 +33,29 @@ func (r *Registry) Monitor(name string, fn func(Change)) (stop func(), err error
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	w := &watcher{fn: fn}
-	f := r.copies[name]
-	if f == nil {
-		f = &family{watchers: make(map[*watcher]bool), dirty: make(map[string]struct{})}
-		r.copies[name] = f
+	return r.watch(r.copies, name, fn, func(f *family) {
 		switch {
 		case r.global != nil:
-			r.content(name, r.global.view.content(name))
+			r.content(f, r.global.view.content(name))
 		case r.master != "":
 			r.request(r.master, requestMonitor, name)
 		}
+	}, func() {
+		if r.master != "" {
+			r.request(r.master, requestEnd, name)
+		}
+	}), nil
+}
+
+// watch adds a watcher of one of the copies, which begins with the first one and
+// ends with the last. The caller holds the lock.
+func (r *Registry) watch(copies map[string]*family, name string, fn func(Change), begin func(*family), end func()) (stop func()) {
+	w := &watcher{fn: fn}
+	f := copies[name]
+	if f == nil {
+		f = &family{watchers: make(map[*watcher]bool), dirty: make(map[string]struct{})}
+		copies[name] = f
+		begin(f)
 	}
 	f.watchers[w] = true
 	r.deliver(f)
@@ -55,12 +67,10 @@ func (r *Registry) Monitor(name string, fn func(Change)) (stop func(), err error
 		}
 		delete(f.watchers, w)
 		if len(f.watchers) == 0 {
-			delete(r.copies, name)
-			if r.master != "" {
-				r.request(r.master, requestEnd, name)
-			}
+			delete(copies, name)
+			end()
 		}
-	}, nil
+	}
 }
 
 // A family is our copy of one that is monitored.
@@ -78,9 +88,8 @@ type watcher struct {
 	told bool // has been called
 }
 
-// content takes the whole content of a family.
-func (r *Registry) content(name string, content map[string]any) {
-	f := r.copies[name]
+// content takes the whole content of a family, if that is monitored: f may be nil.
+func (r *Registry) content(f *family, content map[string]any) {
 	if f == nil {
 		return
 	}
@@ -94,9 +103,8 @@ func (r *Registry) content(name string, content map[string]any) {
 	r.deliver(f)
 }
 
-// change takes a change of a family.
-func (r *Registry) change(name string, set map[string]any, del []string) {
-	f := r.copies[name]
+// change takes a change of a family, likewise.
+func (r *Registry) change(f *family, set map[string]any, del []string) {
 	if f == nil || !f.known {
 		return
 	}
@@ -186,7 +194,7 @@ func (r *Registry) onContent(from actor.NodeID, args actor.Message) error {
 	if content == nil {
 		content = make(map[string]any)
 	}
-	r.content(name, content)
+	r.content(r.copies[name], content)
 	return nil
 }
 
@@ -198,6 +206,6 @@ func (r *Registry) onChange(from actor.NodeID, args actor.Message) error {
 	if err != nil {
 		return err
 	}
-	r.change(name, set, del)
+	r.change(r.copies[name], set, del)
 	return nil
 }

@@ -82,11 +82,11 @@ func (r *Registry) event(e any) {
 	defer r.mu.Unlock()
 	switch e := e.(type) {
 	case remote.NodeUp:
-		r.up[e.Node] = true
-		switch {
-		case e.Greeting.Generation() == 1:
+		r.up[e.Node] = e.Greeting
+		if e.Greeting.Generation() == 1 || r.gossip.joined && e.Greeting.IsPortmesh() {
 			r.meet(e.Node)
-		case r.global != nil:
+		}
+		if e.Greeting.Generation() == 2 && r.global != nil {
 			r.request(e.Node, requestGlobal)
 		}
 		if r.seeds[e.Node] {
@@ -99,7 +99,7 @@ func (r *Registry) event(e any) {
 		}
 		// The two events of a node come in either order.
 		r.seeds[e.Node] = true
-		if r.up[e.Node] {
+		if r.up[e.Node] != nil {
 			r.seedUp(e.Node)
 		}
 	case remote.NodeDown:
@@ -109,8 +109,9 @@ func (r *Registry) event(e any) {
 
 // seedUp asks a seed to be global, and takes it for our master if there is none.
 func (r *Registry) seedUp(seed actor.NodeID) {
-	if _, old := r.gossip.ports[seed]; old {
-		return // generation 1 has no masters of this kind
+	if r.up[seed].Generation() == 1 {
+		r.chooseGossipMaster(seed)
+		return
 	}
 	r.request(seed, requestSlave)
 	r.chooseMaster()

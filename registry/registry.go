@@ -44,11 +44,12 @@ type Registry struct {
 	cancel       context.CancelFunc
 	goroutines   sync.WaitGroup
 	callbacks    serial.Queue
+	listening    []string // addresses at which others reach us
 
 	mu    sync.Mutex
-	local database              // our own part
-	up    map[actor.NodeID]bool // nodes that are connected
-	seeds map[actor.NodeID]bool // connected nodes that are seeds
+	local database                        // our own part
+	up    map[actor.NodeID]*aemp.Greeting // nodes that are connected, and what they said of themselves
+	seeds map[actor.NodeID]bool           // connected nodes that are seeds
 
 	// As a slave.
 	master  actor.NodeID // the global node that we tell and ask; empty: none
@@ -72,7 +73,7 @@ func Start(ctx context.Context, sys *actor.System, config remote.Config, options
 	r := &Registry{
 		sys:     sys,
 		local:   make(database),
-		up:      make(map[actor.NodeID]bool),
+		up:      make(map[actor.NodeID]*aemp.Greeting),
 		seeds:   make(map[actor.NodeID]bool),
 		queries: make(map[string]*query),
 		copies:  make(map[string]*family),
@@ -81,6 +82,7 @@ func Start(ctx context.Context, sys *actor.System, config remote.Config, options
 			ports:     make(map[actor.NodeID]actor.PortID),
 			addresses: make(map[actor.NodeID][]string),
 			seeding:   make(map[actor.NodeID]bool),
+			groups:    groups{view: newView(), own: make(database), copies: make(map[string]*family)},
 		},
 	}
 	r.callbacks.Panicked = func(cause any) { r.log.Error("registry callback panicked", "err", cause) }
@@ -109,8 +111,9 @@ func Start(ctx context.Context, sys *actor.System, config remote.Config, options
 	}
 	r.node = node
 	r.log = sys.Logger().With("node", node.ID())
-	if addresses := listening(node.Addresses()); len(addresses) > 0 {
-		r.local.set(familyAddresses, string(node.ID()), anyList(addresses))
+	r.listening = listening(node.Addresses())
+	if len(r.listening) > 0 {
+		r.local.set(familyAddresses, string(node.ID()), anyList(r.listening))
 	}
 	if options.Global {
 		r.becomeGlobal()

@@ -17,7 +17,7 @@ func (r *Registry) chooseMaster() {
 		return
 	}
 	for node := range r.seeds {
-		if _, old := r.gossip.ports[node]; old || !r.up[node] {
+		if r.up[node] == nil || r.up[node].Generation() == 1 {
 			continue
 		}
 		r.master = node

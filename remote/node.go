@@ -185,9 +185,15 @@ func (n *Node) Connect(ctx context.Context, node actor.NodeID) error {
 // not wait for a peer that is slow to read: it gives up the connection when too
 // much piles up.
 func (n *Node) Request(node actor.NodeID, request string, args ...any) error {
-	msg := append(actor.Message{request}, args...)
-	if err := (provider{n}).Send(node, actor.Outgoing{Message: msg, NoWait: true}); err != nil {
-		return fmt.Errorf("remote: request %s to %s: %w", request, node, err)
+	return n.Post(node.NodePort(), append(actor.Message{request}, args...)...)
+}
+
+// Post sends a message to a port of another node as Request does: for what
+// controls a mesh, and comes from where nothing may wait.
+func (n *Node) Post(port actor.PortID, msg ...any) error {
+	node, name := port.Split()
+	if err := (provider{n}).Send(node, actor.Outgoing{Port: name, Message: actor.Message(msg), NoWait: true}); err != nil {
+		return fmt.Errorf("remote: message to %s: %w", port, err)
 	}
 	return nil
 }
