@@ -224,6 +224,7 @@ func (n *Node) seedLoop(address string) {
 		case failure(err) != last:
 			last = failure(err)
 			n.logHandshake("seed cannot be reached", address, err)
+			n.publish(SeedFailed{address, err})
 		}
 		if !n.sleep(delay + rand.N(delay)) {
 			return

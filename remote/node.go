@@ -52,6 +52,14 @@ type SeedUp struct {
 	Node    actor.NodeID
 }
 
+// A SeedFailed event is published when a seed could not be reached, once for
+// each cause: attempts go on. The error wraps one of package aemp, or that of
+// the network.
+type SeedFailed struct {
+	Address string
+	Err     error
+}
+
 // A Node connects a system with other nodes. Its methods may be called by any
 // goroutine at any time.
 type Node struct {
@@ -150,6 +158,23 @@ func (n *Node) Nodes() []actor.NodeID {
 	}
 	slices.Sort(up)
 	return up
+}
+
+// Greeting returns what a connected node said of itself; nil if it is not
+// connected.
+func (n *Node) Greeting(node actor.NodeID) *aemp.Greeting {
+	n.mu.RLock()
+	p := n.peers[node]
+	n.mu.RUnlock()
+	if p == nil {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.link == nil {
+		return nil
+	}
+	return p.link.conn.Remote()
 }
 
 // Connect waits until a node is connected, making a connection if there is
