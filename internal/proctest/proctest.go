@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -57,13 +58,14 @@ type Process struct {
 func Start(t testing.TB, args ...string) *Process {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], args...)
-	cmd.Env = append(os.Environ(), envMain+"=1")
+	// Under the race detector, a program would sleep for a second at its end.
+	cmd.Env = append(os.Environ(), envMain+"=1", "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	return StartCommand(t, cmd)
 }
 
-// StartCommand starts any command. It ends with the test: first its standard
-// input is closed, then, if that does not make it end, it is killed. What it
-// wrote is shown if the test fails.
+// StartCommand starts any command. It ends with the test: its standard input is
+// closed, and it gets SIGTERM and, if that does not help, SIGKILL. What it wrote
+// is shown if the test fails.
 func StartCommand(t testing.TB, cmd *exec.Cmd) *Process {
 	t.Helper()
 	p := &Process{t: t, cmd: cmd, ended: make(chan struct{}), changed: make(chan struct{})}
@@ -88,6 +90,7 @@ func StartCommand(t testing.TB, cmd *exec.Cmd) *Process {
 	}()
 	t.Cleanup(func() {
 		p.stdin.Close()
+		cmd.Process.Signal(syscall.SIGTERM)
 		select {
 		case <-p.ended:
 		case <-time.After(5 * time.Second):
