@@ -27,6 +27,10 @@ type link struct {
 	wake     *sync.Cond // there is something for writeLoop to do
 	cause    error      // why the link ends, when it does
 	draining bool       // the link ends when all is written
+	writing  bool       // writeLoop is at it
+	wrote    time.Time  // when something was written last
+	heard    int64      // messages received until then
+	socket   *socket    // for writes that do not wait; nil if there are none
 	beats    heartbeat
 	sent     int64 // messages accepted
 	written  int64 // bytes handed to the connection
@@ -37,7 +41,7 @@ type link struct {
 }
 
 func newLink(p *peer, conn *aemp.Conn) *link {
-	return &link{peer: p, conn: conn, enc: conn.NewEncoder(), wake: sync.NewCond(&p.mu)}
+	return &link{peer: p, conn: conn, enc: conn.NewEncoder(), wake: sync.NewCond(&p.mu), socket: newSocket(conn.NetConn())}
 }
 
 // run carries the link until it ends, by whatever cause.
@@ -118,8 +122,52 @@ func (l *link) append(m *actor.Outgoing) error {
 	l.pending = pending
 	l.beats.sent = true
 	l.sent++
-	l.wake.Signal()
+	l.flush()
 	return nil
+}
+
+const (
+	// quietTime is how long nothing was written on a link that is idle. It is
+	// long against the time between two messages of a sender that has many.
+	quietTime = 100 * time.Microsecond
+	// directBytes is how much is written at once on such a link; more would
+	// keep others from the lock for too long.
+	directBytes = 16 << 10
+)
+
+// flush sees to it that what is pending gets written: right here if nothing
+// more is to be expected, which saves waking writeLoop, else by writeLoop, which
+// gathers what follows. The caller holds the lock of the peer.
+func (l *link) flush() {
+	if l.socket == nil || l.writing || l.cause != nil || len(l.pending) > directBytes || !l.isCalm() {
+		l.wake.Signal()
+		return
+	}
+	n := l.socket.write(l.pending)
+	l.pending = l.pending[:copy(l.pending, l.pending[n:])]
+	l.wroteBytes(n)
+	if len(l.pending) > 0 {
+		l.wake.Signal()
+	}
+}
+
+// isCalm tells whether few messages are on their way: one has come since we
+// wrote last, so that this may be the answer to it, or none for a while.
+func (l *link) isCalm() bool {
+	switch l.received.Load() - l.heard {
+	case 0:
+		return time.Since(l.wrote) >= quietTime
+	case 1:
+		return true
+	}
+	return false
+}
+
+// wroteBytes notes that something was written. The caller holds the lock of the
+// peer.
+func (l *link) wroteBytes(n int) {
+	l.written += int64(n)
+	l.wrote, l.heard = time.Now(), l.received.Load()
 }
 
 // translate puts requests in the words of the peer's generation.
@@ -163,6 +211,7 @@ func (l *link) writeLoop() error {
 	var batch []byte
 	for {
 		p.mu.Lock()
+		l.writing = false
 		for len(l.pending) == 0 && l.cause == nil {
 			l.wake.Wait()
 		}
@@ -175,7 +224,8 @@ func (l *link) writeLoop() error {
 			return nil
 		}
 		batch, l.pending = l.pending, batch[:0]
-		l.written += int64(len(batch))
+		l.writing = true
+		l.wroteBytes(len(batch))
 		p.notify()
 		p.mu.Unlock()
 
