@@ -176,8 +176,12 @@ func (h *handshake) run(ctx context.Context, nc net.Conn) (c *Conn, err error) {
 	w := newLineWriter(nc)
 	plain := nc
 	defer func() {
-		if err != nil {
-			plain.Close() // the writer may be stuck in it
+		// The writer may be stuck in the connection. Where it is ourselves at
+		// the other end, our greeting has to get there first, so that both
+		// ends find it out, whichever is faster: only the one that dialled
+		// has a use for it. The deadline ends that if nothing else does.
+		if err != nil && !errors.Is(err, ErrSelf) {
+			plain.Close()
 		}
 		w.close()
 	}()
