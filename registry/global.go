@@ -26,7 +26,7 @@ func (r *Registry) becomeGlobal() {
 	}
 	r.log.Info("becoming a global node")
 	r.global = &globalRole{
-		view:    newView(),
+		view:    newView(r.node.ID()),
 		slaves:  make(map[actor.NodeID]bool),
 		watched: make(map[string]map[actor.NodeID]bool),
 		keeping: make(map[actor.NodeID]bool),

@@ -82,7 +82,7 @@ func Start(ctx context.Context, sys *actor.System, config remote.Config, options
 			ports:     make(map[actor.NodeID]actor.PortID),
 			addresses: make(map[actor.NodeID][]string),
 			seeding:   make(map[actor.NodeID]bool),
-			groups:    groups{view: newView(), own: make(database), copies: make(map[string]*family)},
+			groups:    groups{view: newView(""), own: make(database), copies: make(map[string]*family)},
 		},
 	}
 	r.callbacks.Panicked = func(cause any) { r.log.Error("registry callback panicked", "err", cause) }

@@ -8,24 +8,28 @@ import (
 )
 
 // A view is what a global node holds: the union of the parts of all nodes, in
-// which the same key may have several owners. The value that was set last is the
-// one that is seen, and when its owner deletes it, the one before is seen again
-// (section 6 of the protocol).
+// which the same key may have several owners. One of the values is seen, and
+// when its owner deletes it, another is seen again (section 6 of the protocol).
 //
 // Some owners are near: ourselves, our slaves. The union of their parts is what
-// other global nodes hear of from us.
+// other global nodes hear of from us. Of the near values of a key, the one that
+// was set last is seen. Of those that global nodes have, it is that of the node
+// with the greatest ID: so that all global nodes see the same, in whatever order
+// they have heard of it.
 //
 // What a change costs depends on the keys that it names, not on what else there
 // is; that an owner goes costs as much as what it owned.
 type view struct {
+	self     actor.NodeID
 	families map[string]map[string]holding
 	owners   map[actor.NodeID]*owner
 }
 
 // An owner has set some of the keys.
 type owner struct {
-	near bool
-	keys map[string]map[string]struct{} // by family
+	near   bool
+	global actor.NodeID                   // the node that tells the other global nodes of it
+	keys   map[string]map[string]struct{} // by family
 }
 
 // An owned value belongs to one of the owners of a key.
@@ -35,7 +39,7 @@ type owned struct {
 }
 
 // A holding is what is known of a key: the value that is seen, and those of
-// others that were set before it.
+// others, of which the last would be seen without it.
 type holding struct {
 	owned
 	under []owned
@@ -83,8 +87,8 @@ func newChanges() changes {
 	return changes{all: make(map[string]*change), near: make(map[string]*change)}
 }
 
-func newView() *view {
-	return &view{families: make(map[string]map[string]holding), owners: make(map[actor.NodeID]*owner)}
+func newView(self actor.NodeID) *view {
+	return &view{self: self, families: make(map[string]map[string]holding), owners: make(map[actor.NodeID]*owner)}
 }
 
 // get returns the value of a key.
@@ -154,7 +158,10 @@ func (v *view) apply(c *changes, id actor.NodeID, near bool, family string, set 
 		if len(set) == 0 {
 			return
 		}
-		o = &owner{near: near, keys: make(map[string]map[string]struct{})}
+		o = &owner{near: near, global: id, keys: make(map[string]map[string]struct{})}
+		if near {
+			o.global = v.self
+		}
 		v.owners[id] = o
 	}
 	all, ours := c.all[family], c.near[family]
@@ -197,19 +204,27 @@ func (v *view) apply(c *changes, id actor.NodeID, near bool, family string, set 
 	}
 }
 
-// put makes a value the one that is seen, unless its owner has just that one
-// already.
+// put gives an owner another value, which gets in front of the near ones if the
+// owner is near.
 func (h *holding) put(o owned) {
-	switch i := slices.IndexFunc(h.under, func(other owned) bool { return other.owner == o.owner }); {
-	case h.owner == nil || h.owner == o.owner:
-	case i < 0:
-		h.under = append(h.under, h.owned)
-	case equal(h.under[i].value, o.value):
+	if len(h.under) == 0 && (h.owner == nil || h.owner == o.owner) {
+		h.owned = o
 		return
-	default:
-		h.under = append(slices.Delete(h.under, i, i+1), h.owned)
 	}
-	h.owned = o
+	all := append(h.under, h.owned)
+	if i := slices.IndexFunc(all, func(other owned) bool { return other.owner == o.owner }); i >= 0 {
+		if equal(all[i].value, o.value) {
+			return
+		}
+		all = slices.Delete(all, i, i+1)
+	}
+	i := len(all)
+	for i > 0 && all[i-1].owner.global > o.owner.global {
+		i--
+	}
+	all = slices.Insert(all, i, o)
+	last := len(all) - 1
+	h.owned, h.under = all[last], all[:last]
 }
 
 // drop takes the value of an owner away, and returns whether one is left.

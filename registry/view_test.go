@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -11,7 +12,8 @@ import (
 )
 
 // A modelView does what a view promises, slowly: a list of all that was set, the
-// last first to be seen.
+// last first to be seen, with those of each global node together, in the order of
+// their IDs.
 type modelView []modelEntry
 
 type modelEntry struct {
@@ -36,6 +38,17 @@ func (m *modelView) set(e modelEntry) {
 		return
 	}
 	*m = append(slices.DeleteFunc(*m, same), e)
+	slices.SortStableFunc(*m, func(a, b modelEntry) int { return cmp.Compare(globalOf(a.owner), globalOf(b.owner)) })
+}
+
+// In the test, the view is that of "m", whose slaves have small letters before it.
+func isNear(n actor.NodeID) bool { return n >= "a" && n < "m" }
+
+func globalOf(n actor.NodeID) actor.NodeID {
+	if isNear(n) {
+		return "m"
+	}
+	return n
 }
 
 func (m *modelView) del(match func(modelEntry) bool) { *m = slices.DeleteFunc(*m, match) }
@@ -66,14 +79,14 @@ func TestViewModel(t *testing.T) {
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	one := func(list ...string) string { return list[random.IntN(len(list))] }
-	near := func(n actor.NodeID) bool { return n < "m" }
+	near := isNear
 	all := func(actor.NodeID) bool { return true }
 
-	v := newView()
+	v := newView("m")
 	var model modelView
 	wholeKeeper, nearKeeper := make(map[string]any), make(map[string]any)
 	for step := range 20000 {
-		owner := actor.NodeID(one("a", "b", "c", "x", "y"))
+		owner := actor.NodeID(one("a", "b", "c", "A", "x", "y"))
 		var c changes
 		what := ""
 		if random.IntN(10) > 0 {
@@ -137,7 +150,7 @@ func TestViewModel(t *testing.T) {
 			}
 		}
 	}
-	for _, owner := range []actor.NodeID{"a", "b", "c", "x", "y"} {
+	for _, owner := range []actor.NodeID{"a", "b", "c", "A", "x", "y"} {
 		v.replace(owner, near(owner), nil)
 	}
 	if len(v.families) != 0 || len(v.owners) != 0 {
