@@ -62,10 +62,12 @@ func (r *Registry) Changes(ctx context.Context, family string) iter.Seq2[Change,
 func (r *Registry) WaitFor(ctx context.Context, family string) (map[string]any, error) {
 	for c, err := range r.Changes(ctx, family) {
 		switch {
-		case err != nil && ctx.Err() != nil && !errors.Is(err, ErrNoMaster):
-			return nil, fmt.Errorf("%w: %w", err, ErrNoMember)
-		case err != nil || len(c.Content) > 0:
-			return c.Content, err
+		case errors.Is(err, ErrFamily):
+			return nil, err
+		case err != nil:
+			return nil, r.noMember(ctx, family)
+		case len(c.Content) > 0:
+			return c.Content, nil
 		}
 	}
 	panic("registry: Changes ended without an error")
@@ -80,6 +82,15 @@ func (r *Registry) waitError(ctx context.Context, family string) error {
 		return fmt.Errorf("registry: family %q: %w: %w", family, ErrNoMaster, context.Cause(ctx))
 	}
 	return fmt.Errorf("registry: family %q: %w", family, context.Cause(ctx))
+}
+
+// noMember tells why one who waits for a member has to stop.
+func (r *Registry) noMember(ctx context.Context, family string) error {
+	err := r.waitError(ctx, family)
+	if errors.Is(err, remote.ErrClosed) || errors.Is(err, ErrNoMaster) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, ErrNoMember)
 }
 
 // connected reports whether there is a global node to ask, be it this one.
