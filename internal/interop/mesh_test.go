@@ -1,0 +1,93 @@
+package interop_test
+
+import (
+	"encoding/json"
+	"log/slog"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/portmesh/portmesh/actor"
+	"github.com/portmesh/portmesh/registry"
+	"github.com/portmesh/portmesh/remote"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	secret   = "geheim-for-tests-0123456789"
+	patience = 20 * time.Second
+)
+
+// A goNode is a node of ours.
+type goNode struct {
+	*registry.Registry
+	sys *actor.System
+}
+
+// start starts a node of ours with the given seeds.
+func start(t *testing.T, id actor.NodeID, seeds ...string) goNode {
+	t.Helper()
+	sys := actor.NewSystem(actor.WithLogger(slog.New(slog.DiscardHandler)))
+	r, err := registry.Start(t.Context(), sys, remote.Config{
+		NodeID: id, Secret: secret, Listen: []string{"127.0.0.1:0"}, Seeds: seeds,
+	}, registry.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	return goNode{r, sys}
+}
+
+func (n goNode) address() string { return n.Node().Addresses()[0] }
+
+// port makes a port of that name which passes on what it gets, and answers.
+func (n goNode) port(t *testing.T, name string, answer ...any) (actor.PortID, <-chan actor.Message) {
+	t.Helper()
+	got := make(chan actor.Message, 100)
+	port, err := n.sys.NamedPort(name, func(c *actor.Context) error {
+		c.Default(func(c *actor.Context, m actor.Message) error {
+			got <- m
+			return c.Respond(answer...)
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port, got
+}
+
+// next returns the next message, as text.
+func next(t *testing.T, got <-chan actor.Message) string {
+	t.Helper()
+	select {
+	case m := <-got:
+		return m.String()
+	case <-time.After(patience):
+		t.Fatal("there is no message")
+		return ""
+	}
+}
+
+// eventually waits for something that takes a while to be told.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !holds(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not after %v", what, patience)
+		}
+	}
+}
+
+// perlConfig returns a configuration in the form of Perl's file.
+func perlConfig(seeds ...string) string {
+	text, err := json.Marshal(map[string]any{
+		"version": 1, "secret": secret, "seeds": seeds, "binds": []string{"127.0.0.1:0"},
+	})
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}
