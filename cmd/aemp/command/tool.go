@@ -36,6 +36,10 @@ func New() *Tool {
 // commands returns the table, in the order of the help.
 func commands() []*Command {
 	return slices.Concat(
+		sndCommands(),
+		nodesCommands(),
+		[]*Command{traceCommand()},
+		dbCommands(),
 		proxyCommands(),
 		generalCommands(),
 	)

@@ -3,6 +3,7 @@ package command
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 
 	"github.com/portmesh/portmesh/aemp"
@@ -47,9 +48,10 @@ func jsonList(list []any) []any {
 	return out
 }
 
-// listText is how results are shown to people: the elements in the manner of
-// JSON, without the brackets.
-func listText(m aemp.Message) string {
-	text := m.String()
-	return strings.TrimSuffix(strings.TrimPrefix(text, "["), "]")
+// printableText is text of others, fit for a terminal.
+func printableText(s string) string {
+	if strings.IndexFunc(s, func(r rune) bool { return !strconv.IsPrint(r) }) >= 0 {
+		return strconv.Quote(s)
+	}
+	return s
 }
