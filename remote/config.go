@@ -15,9 +15,24 @@ import (
 	"github.com/portmesh/portmesh/aemp"
 )
 
-// Config says how a node takes part in the mesh. Secret or TLS is needed;
-// every other zero value means the default.
+// Config says how a node takes part in the mesh. Secret or TLS is needed, here
+// or in the profile; every other zero value means the default.
 type Config struct {
+	// Profile names a profile of the user's configuration file and makes the
+	// node take what that file and the environment say: NodeID, Secret, TLS,
+	// Listen, Seeds, Framings, Auths, ConnectInterval, MonitorTimeout and Secure.
+	// Package [profile] tells how. What is set there wins over the fields here,
+	// which are defaults; Override turns that round. Where neither says anything,
+	// the node ID is the profile's name and a random suffix, and the node listens
+	// on a free port of every address. A profile that does not exist has the
+	// file's defaults, and [profile.HostName] is the customary one for programs
+	// that need none of their own. Empty means that no file is read.
+	Profile string
+	// ProfileFile is the configuration file. Empty means [profile.Path].
+	ProfileFile string
+	// Override makes the fields here, as far as they are not zero, win over the
+	// profile.
+	Override bool
 	// NodeID is the name of the node. One that ends in "/" gets a random
 	// suffix, so that many processes can share a configuration. Empty means
 	// the host name and a random suffix.
@@ -48,6 +63,9 @@ type Config struct {
 	// Framings are the framings offered and sent, best first. Nil means
 	// [aemp.DefaultFramings].
 	Framings []aemp.Framing
+	// Auths are the authentication methods that peers may use, best first, as in
+	// [aemp.Config]. Nil means all.
+	Auths []string
 	// Limits bound the messages of peers.
 	Limits aemp.Limits
 	// PendingBytes is the high-water mark of what waits to be sent to a node,
@@ -178,6 +196,7 @@ func (c Config) handshakeConfig() aemp.Config {
 		Secret:           c.Secret,
 		TLS:              c.TLS,
 		Framings:         c.Framings,
+		Auths:            c.Auths,
 		Limits:           c.Limits,
 		HandshakeTimeout: c.MonitorTimeout,
 	}

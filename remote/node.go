@@ -92,8 +92,12 @@ type Node struct {
 // the start only; to stop the node, call Close. Nothing is left behind when
 // Start fails.
 func Start(ctx context.Context, sys *actor.System, config Config) (*Node, error) {
-	cfg := config.withDefaults()
-	err := cfg.validate()
+	cfg, err := config.WithProfile(ctx)
+	if err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	err = cfg.validate()
 	if err == nil {
 		err = cfg.handshakeConfig().Validate()
 	}
