@@ -36,12 +36,15 @@ func read(t *testing.T, path string) string {
 	return string(text)
 }
 
-var link = regexp.MustCompile(`\]\(([^)]*)\)`)
+var (
+	link = regexp.MustCompile(`\]\(([^)]*)\)`)
+	code = regexp.MustCompile("(?s)```.*?```|`[^`]*`")
+)
 
 // Links to files lead to files.
 func TestLinks(t *testing.T) {
 	for _, page := range pages(t) {
-		for _, m := range link.FindAllStringSubmatch(read(t, page), -1) {
+		for _, m := range link.FindAllStringSubmatch(code.ReplaceAllString(read(t, page), ""), -1) {
 			target, _, _ := strings.Cut(m[1], "#")
 			if target == "" || strings.Contains(target, "://") {
 				continue
