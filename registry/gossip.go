@@ -88,11 +88,14 @@ func (r *Registry) meet(node actor.NodeID) {
 			r.part(node)
 		}
 	})
+	if r.up[node].Generation() == 1 {
+		r.bridgeOld(node)
+	}
 	r.tellGlobal(node, tagAddr, anyList(r.listening))
 	if known := r.addressesFor(node); len(known) > 0 {
 		r.tellGlobal(node, tagNodes, known)
 	}
-	if own := r.gossip.groups.message(); len(own) > 0 {
+	if own := groupsMessage(r.gossip.groups.own); len(own) > 0 {
 		r.tellGlobal(node, tagSet, own)
 	}
 	r.tellGlobal(node, tagSetup)
@@ -107,6 +110,7 @@ func (r *Registry) part(node actor.NodeID) {
 	delete(r.gossip.ports, node)
 	delete(r.gossip.seeding, node)
 	r.groupsGone(node)
+	r.withdrawOld(node)
 	if r.gossip.master == node {
 		r.gossip.master = ""
 	}
@@ -177,6 +181,7 @@ func (r *Registry) addressesFor(node actor.NodeID) map[string]any {
 			known[string(other)] = anyList(addresses)
 		}
 	}
+	r.standIns(known)
 	return known
 }
 
@@ -228,14 +233,10 @@ func (r *Registry) onAddr(node actor.NodeID, m actor.Message) error {
 		return err
 	}
 	r.gossip.addresses[node] = addresses
-	r.goroutines.Go(func() {
-		select {
-		case <-time.After(gossipDelay + mathrand.N(gossipDelay)):
-		case <-r.ctx.Done():
-			return
-		}
-		r.mu.Lock()
-		defer r.mu.Unlock()
+	if r.up[node].Generation() == 1 {
+		r.bridgeOld(node)
+	}
+	r.later(func() {
 		if _, met := r.gossip.ports[node]; !met {
 			return
 		}
@@ -246,6 +247,20 @@ func (r *Registry) onAddr(node actor.NodeID, m actor.Message) error {
 		}
 	})
 	return nil
+}
+
+// later calls f with the lock, after a while, unless the registry closes.
+func (r *Registry) later(f func()) {
+	r.goroutines.Go(func() {
+		select {
+		case <-time.After(gossipDelay + mathrand.N(gossipDelay)):
+		case <-r.ctx.Done():
+			return
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		f()
+	})
 }
 
 func (r *Registry) onNodes(_ actor.NodeID, m actor.Message) error {
@@ -279,10 +294,18 @@ func (r *Registry) onGossipFind(node actor.NodeID, m actor.Message) error {
 	if err := m.Scan(&wanted); err != nil {
 		return err
 	}
-	if addresses := r.gossip.addresses[actor.NodeID(wanted)]; len(addresses) > 0 && wanted != string(node) {
-		r.tellGlobal(node, tagNodes, map[string]any{wanted: anyList(addresses)})
-	}
+	r.findFor(node, actor.NodeID(wanted), func(nodes map[string]any) { r.tellGlobal(node, tagNodes, nodes) })
 	return nil
+}
+
+// findFor calls found with where a node is, if that is known, at once or later.
+func (r *Registry) findFor(asker, wanted actor.NodeID, found func(nodes map[string]any)) {
+	answer := func(addresses []string) { found(map[string]any{string(wanted): anyList(addresses)}) }
+	if addresses := r.gossip.addresses[wanted]; len(addresses) == 0 {
+		r.findForOld(wanted, answer)
+	} else if wanted != asker {
+		answer(addresses)
+	}
 }
 
 func (r *Registry) onSeedMe(node actor.NodeID, _ actor.Message) error {

@@ -47,15 +47,6 @@ type groups struct {
 	copies map[string]*family
 }
 
-// message returns our own ports as we tell of them.
-func (g *groups) message() map[string]any {
-	m := make(map[string]any)
-	for group, ports := range g.own {
-		m[group] = anyList(slices.Sorted(maps.Keys(ports)))
-	}
-	return m
-}
-
 // Join makes a local port a member of a group, for as long as it lives. (AEMP:
 // grp_reg.) The returned function takes it out before. A port may be a member of
 // many groups, and joins each once: to join again does nothing, and neither does
@@ -75,26 +66,36 @@ func (g PortGroups) Join(group string, port actor.PortID) (leave func(), err err
 		r.mu.Unlock()
 		return func() {}, nil
 	}
-	r.gossip.groups.own.set(group, key, nil)
-	r.changeGroup(r.node.ID(), group, []string{key}, nil)
-	r.tellGroup(tagRegister, group, key)
+	r.joinGroup(group, key)
 	r.mu.Unlock()
 
 	remove := func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if _, joined := r.gossip.groups.own[group][key]; !joined {
-			return
-		}
-		forget(r.gossip.groups.own, group, key)
-		r.changeGroup(r.node.ID(), group, nil, []string{key})
-		r.tellGroup(tagUnregister, group, key)
+		r.leaveGroup(group, key)
 	}
 	stop := r.sys.Monitor(port, func(actor.Reason) { remove() })
 	return func() {
 		stop()
 		remove()
 	}, nil
+}
+
+// joinGroup makes a port of ours a member.
+func (r *Registry) joinGroup(group, port string) {
+	r.gossip.groups.own.set(group, port, nil)
+	r.changeGroup(r.node.ID(), group, []string{port}, nil)
+	r.tellGroup(tagRegister, group, port)
+}
+
+// leaveGroup takes a port of ours out, if it is in.
+func (r *Registry) leaveGroup(group, port string) {
+	if _, joined := r.gossip.groups.own[group][port]; !joined {
+		return
+	}
+	forget(r.gossip.groups.own, group, port)
+	r.changeGroup(r.node.ID(), group, nil, []string{port})
+	r.tellGroup(tagUnregister, group, port)
 }
 
 // Ports returns the ports of a group, sorted, as far as they are known here.
@@ -145,6 +146,7 @@ func (r *Registry) groupsGone(node actor.NodeID) {
 func (r *Registry) groupsChanged(c changes) {
 	for group, change := range c.all {
 		r.change(r.gossip.groups.copies[group], change.set, change.del)
+		r.importGroup(group, change)
 	}
 }
 

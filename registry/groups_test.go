@@ -112,7 +112,7 @@ func TestGossipConnects(t *testing.T) {
 	defer l.Close()
 	perl := dialOld(t, "perl", address(r))
 	perl.tell("nodes", map[string][]string{"other": {l.Addr().String()}, "go": {"127.0.0.1:9"}, "": {"x"}})
-	other := acceptOld(t, "other", l)
+	other := acceptPeer(t, oldConfig("other"), l)
 	other.hear(`GLOBAL ["setup"]`)
 }
 

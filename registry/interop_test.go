@@ -197,3 +197,66 @@ func TestInteropGroups(t *testing.T) {
 	eval(t, r, `undef $main::guard`)
 	expect()
 }
+
+// Perl nodes of the two generations, which cannot talk to each other, share names
+// through a Go node, and reach each other's ports.
+func TestInteropBridge(t *testing.T) {
+	r := startWith(t, "go", registry.Config{Bridge: []string{"workers"}})
+	startPerl(t, 1, "old", address(r))
+	startPerl(t, 2, "new", address(r))
+	for _, node := range []actor.NodeID{"old", "new"} {
+		if err := r.Node().Connect(t.Context(), node); err != nil {
+			t.Fatal(err)
+		}
+	}
+	on := func(node actor.NodeID, code string) string {
+		t.Helper()
+		answer, err := r.Node().System().Call(t.Context(), node.NodePort(), "eval", "use AnyEvent::MP; "+code)
+		if err != nil || len(answer) < 1 || answer[0] != "" {
+			t.Fatalf("%s: %s: got %v, %v", node, code, answer, err)
+		}
+		if len(answer) == 1 {
+			return ""
+		}
+		return fmt.Sprint(answer[1])
+	}
+	until := func(node actor.NodeID, code, want string) {
+		t.Helper()
+		var got string
+		for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+			if got = on(node, code); got == want {
+				return
+			}
+		}
+		t.Fatalf("%s: %s: got %q, want %q", node, code, got, want)
+	}
+	// Each has a worker that echoes, and knows the other's.
+	worker := `$main::worker = port { }; $main::got = ""; rcv $main::worker, echo => sub { my ($text, $reply) = @_; snd $reply, echoed => $text };
+		$main::client = port { }; rcv $main::client, echoed => sub { $main::got = "@_" };`
+	on("old", worker+`use AnyEvent::MP::Global; $main::guard = grp_reg workers => $main::worker; 1`)
+	on("new", worker+`db_reg workers => $main::worker; $main::mon = db_mon workers => sub { $main::workers = join ",", sort keys %{ $_[0] } }; 1`)
+	oldWorker, newWorker := on("old", "$main::worker"), on("new", "$main::worker")
+	both := newWorker + "," + oldWorker
+	if oldWorker < newWorker {
+		both = oldWorker + "," + newWorker
+	}
+	until("old", `join ",", sort @{ AnyEvent::MP::Global::grp_get ("workers") }`, both)
+	until("new", `$main::workers`, both)
+
+	// Messages with reply ports, both ways.
+	on("old", `snd "`+newWorker+`", echo => "from the old", $main::client; 1`)
+	until("old", `$main::got`, "from the old")
+	on("new", `snd "`+oldWorker+`", echo => "from the new", $main::client; 1`)
+	until("new", `$main::got`, "from the new")
+
+	// Monitors and kills.
+	on("old", `$main::died = ""; mon "`+newWorker+`", sub { $main::died = "@_" }; 1`)
+	on("new", `$main::died = ""; mon "`+oldWorker+`", sub { $main::died = "@_" }; 1`)
+	on("old", `kil "`+newWorker+`", because => 1; 1`)
+	until("old", `$main::died`, "because 1")
+	until("old", `join ",", sort @{ AnyEvent::MP::Global::grp_get ("workers") }`, oldWorker)
+	on("new", `kil "`+oldWorker+`", because => 2; 1`)
+	until("new", `$main::died`, "because 2")
+	until("new", `$main::workers`, "")
+	until("old", `join ",", @{ AnyEvent::MP::Global::grp_get ("workers") || [] }`, "")
+}

@@ -31,6 +31,15 @@ type Config struct {
 	// when somebody has them as a seed, or when one of their own seeds is
 	// themselves.
 	Global bool
+	// Bridge are names that stand for a family of generation 2 and a group of
+	// generation 1 at once: ports that are keys of the one are members of the
+	// other. So Perl nodes of the two generations, which cannot talk to each
+	// other, see each other's ports, and reach them through this node, as if they
+	// were connected: with messages, monitors, kills and spawns, but not with data
+	// connections. For each node that others may want to reach, the bridge listens
+	// on a port of its own, at the host of the first address in Listen. A mesh may
+	// have several bridges. Nil means none.
+	Bridge []string
 }
 
 // A Registry is a node's part of the distributed database. Its methods may be
@@ -61,7 +70,8 @@ type Registry struct {
 	global  *globalRole           // nil: we are none
 	globals map[actor.NodeID]bool // other global nodes that are connected
 
-	gossip gossip // with nodes of generation 1
+	gossip gossip  // with nodes of generation 1
+	bridge *bridge // between the generations; nil: none
 }
 
 // Start makes the system a node that finds others by itself: it listens and
@@ -119,6 +129,12 @@ func Start(ctx context.Context, sys *actor.System, config remote.Config, options
 		r.becomeGlobal()
 	}
 	r.mu.Unlock()
+	if len(options.Bridge) > 0 {
+		if err := r.startBridge(options.Bridge, config); err != nil {
+			r.Close()
+			return nil, err
+		}
+	}
 	return r, nil
 }
 
@@ -135,6 +151,12 @@ func (r *Registry) IsGlobal() bool {
 // Close closes the node, and with it the registry. Nothing is left behind.
 func (r *Registry) Close() error {
 	r.cancel()
+	r.mu.Lock()
+	bridge := r.bridge
+	r.mu.Unlock()
+	if bridge != nil {
+		bridge.relay.Close()
+	}
 	err := r.node.Close()
 	r.unhandle()
 	r.goroutines.Wait()

@@ -27,12 +27,26 @@ const patience = 20 * time.Second
 // start starts a node with the given seeds.
 func start(t *testing.T, id actor.NodeID, change func(*remote.Config), seeds ...string) *registry.Registry {
 	t.Helper()
-	sys := actor.NewSystem(actor.WithLogger(slog.New(slog.DiscardHandler)))
 	cfg := remote.Config{NodeID: id, Secret: "geheim-for-tests-0123456789", Listen: []string{"127.0.0.1:0"}, Seeds: seeds}
 	if change != nil {
 		change(&cfg)
 	}
-	r, err := registry.Start(t.Context(), sys, cfg, registry.Config{})
+	return startConfig(t, cfg, registry.Config{})
+}
+
+// startWith starts a node with options.
+func startWith(t *testing.T, id actor.NodeID, options registry.Config, seeds ...string) *registry.Registry {
+	t.Helper()
+	return startConfig(t, remote.Config{NodeID: id, Secret: "geheim-for-tests-0123456789", Listen: []string{"127.0.0.1:0"}, Seeds: seeds}, options)
+}
+
+func startConfig(t *testing.T, cfg remote.Config, options registry.Config) *registry.Registry {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	if testing.Verbose() {
+		log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	r, err := registry.Start(t.Context(), actor.NewSystem(actor.WithLogger(log)), cfg, options)
 	if err != nil {
 		t.Fatal(err)
 	}

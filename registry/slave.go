@@ -3,7 +3,9 @@ package registry
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
+	"time"
 
 	"github.com/portmesh/portmesh/actor"
 	"github.com/portmesh/portmesh/aemp"
@@ -128,16 +130,34 @@ func (r *Registry) query(ctx context.Context, request, subject string) (any, err
 	return nil, fmt.Errorf("registry: %s: %w", subject, err)
 }
 
-// find returns the addresses of a node. Without a master there is nobody to ask,
-// and no use in waiting: the node asks again.
+// A node that has been heard of is not kept waiting for longer than that by a
+// master that is slow to answer.
+const findPatience = time.Second
+
+// find returns the addresses of a node: those that were heard of and those in the
+// database, since one of the two may be that of a relay, which refuses us.
 func (r *Registry) find(ctx context.Context, node actor.NodeID) ([]string, error) {
 	r.mu.Lock()
-	known := r.global != nil || r.master != ""
 	heard := r.gossip.addresses[node]
 	r.mu.Unlock()
-	if len(heard) > 0 {
-		return heard, nil
+	if len(heard) == 0 {
+		return r.findInDatabase(ctx, node)
 	}
+	ctx, cancel := context.WithTimeout(ctx, findPatience)
+	defer cancel()
+	addresses, err := r.findInDatabase(ctx, node)
+	if err != nil {
+		r.log.Debug("address not found in the database", "peer", node, "err", err)
+	}
+	return append(slices.Clone(heard), addresses...), nil
+}
+
+// findInDatabase returns the addresses that the database has. Without a master
+// there is nobody to ask, and no use in waiting: the node asks again.
+func (r *Registry) findInDatabase(ctx context.Context, node actor.NodeID) ([]string, error) {
+	r.mu.Lock()
+	known := r.global != nil || r.master != ""
+	r.mu.Unlock()
 	if !known {
 		return nil, nil
 	}
