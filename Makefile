@@ -18,6 +18,10 @@ demo: ## run the quickstart: three processes on this machine
 test: ## run all tests, under the race detector
 	$(GO) test -race -shuffle=on ./...
 
+.PHONY: allocs
+allocs: ## check how much the hot paths allocate, without the race detector
+	$(GO) test -count=1 -run Allocs ./...
+
 .PHONY: interop
 interop: ## talk to the AnyEvent::MP that perl has installed (PORTMESH_PERL names other perls, as PATH does)
 	$(GO) test -race -count=1 -v -run 'Interop|ValuesPerl|StorablePerl' ./aemp ./remote ./registry ./internal/interop ./examples/perl

@@ -42,6 +42,7 @@ func (c *Context) setReceiver(tag string, r *receiver) {
 		c.port.tags = make(map[string]*receiver)
 	}
 	c.port.tags[tag] = r
+	c.port.sys.tags.add(tag)
 }
 
 // Default sets the receiver for messages that no receiver for a tag wants, in

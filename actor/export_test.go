@@ -7,5 +7,7 @@ func GatewayOf(s *System) *Gateway { return &Gateway{s: s} }
 
 // DecodeMessage is what the gateway reads messages with.
 func DecodeMessage(d aemp.Decoder, packet []byte) (any, PortID, error) {
-	return decodeMessage(d, packet)
+	return decodeMessage(d, packet, &noTags)
 }
+
+var noTags tagTable

@@ -107,12 +107,15 @@ func (g *Gateway) Detach() {
 // decoder.
 func (g *Gateway) Deliver(port []byte, d aemp.Decoder, packet []byte) error {
 	s := g.s
-	name := string(port)
-	m, reply, err := decodeMessage(d, packet)
+	process, ok := s.lookup(string(port))
+	var name string
+	if _, isActor := process.(*proto.ActorProcess); !isActor {
+		name = string(port) // before the decoder goes on; an actor knows its own
+	}
+	m, reply, err := decodeMessage(d, packet, &s.tags)
 	if err != nil {
 		return err
 	}
-	process, ok := s.lookup(name)
 	if !ok {
 		s.deadLetter(name, m)
 		return nil
@@ -124,21 +127,31 @@ func (g *Gateway) Deliver(port []byte, d aemp.Decoder, packet []byte) error {
 // decodeMessage reads a message behind the name of its port: of a bound type if
 // its tag is bound and the elements fit, else a list. What does not fit is for
 // the port to judge.
-func decodeMessage(d aemp.Decoder, packet []byte) (m any, reply PortID, err error) {
-	if tags := bindings.load().tags; len(tags) > 0 && (d.Kind() == aemp.Text || d.Kind() == aemp.Octets) {
-		tag := d.Bytes()
-		if b := tags[string(tag)]; b != nil {
-			if m, reply, err = b.decode(d); err == nil {
-				return m, reply, nil
-			}
-			if err := d.Err(); err != nil {
-				return nil, "", err
-			}
+func decodeMessage(d aemp.Decoder, packet []byte, known *tagTable) (m any, reply PortID, err error) {
+	if kind := d.Kind(); kind != aemp.Text && kind != aemp.Octets {
+		list, err := aemp.DecodeMessage(d)
+		return list, replyPort(list), err
+	}
+	tag := d.Bytes()
+	if b := bindings.load().tags[string(tag)]; b != nil {
+		if m, reply, err = b.decode(d); err == nil {
+			return m, reply, nil
+		}
+		if err := d.Err(); err != nil {
+			return nil, "", err
 		}
 		d.Reset(packet)
 		d.Skip() // the port
+		tag = d.Bytes()
 	}
-	list, err := aemp.DecodeMessage(d)
+	var list Message
+	if value := known.get(tag); value != nil {
+		list, err = aemp.DecodeMessage(d, value)
+	} else {
+		d.Reset(packet)
+		d.Skip()
+		list, err = aemp.DecodeMessage(d)
+	}
 	return list, replyPort(list), err
 }
 

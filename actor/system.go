@@ -55,6 +55,7 @@ type System struct {
 	node     atomic.Pointer[NodeID] // our name
 	provider atomic.Pointer[Provider]
 
+	tags      tagTable
 	functions functionTable
 	handlers  sync.Map     // of requests to the node port: string to RequestHandler
 	local     monitorTable // on our own ports, under LocalNode
@@ -153,28 +154,26 @@ func PortOf(pid *proto.PID) PortID {
 // A sent message must not be changed any more.
 func (s *System) Send(to PortID, msg ...any) error { return s.send(to, msg, "", false) }
 
-// send sends a message with a port to answer to, if that is not empty.
+// send sends a message with a port to answer to, if that is not empty. It does
+// not keep msg, so that callers with a message of a bound type need no memory
+// for the list that it is in.
 func (s *System) send(to PortID, msg Message, reply PortID, noWait bool) error {
 	node, name := to.Split()
 	m, typed := typedMessage(msg)
-	if !typed && reply != "" {
-		msg = append(msg[:len(msg):len(msg)], string(reply))
+	if !typed || name == "" && s.isLocal(node) {
+		list := append(make(Message, 0, len(msg)+1), msg...)
+		if !typed && reply != "" {
+			list = append(list, string(reply))
+		}
+		m, reply = list, ""
 	}
 	if s.isLocal(node) {
-		if !typed || name == "" {
-			s.deliver(name, append(Message(nil), msg...), "")
-		} else {
-			s.deliver(name, m, reply)
-		}
+		s.deliver(name, m, reply)
 		return nil
 	}
 	p, err := s.network()
 	if err == nil {
-		out := Outgoing{Port: name, Message: msg, NoWait: noWait}
-		if typed {
-			out.Message, out.Reply = m, reply
-		}
-		err = p.Send(node, out)
+		err = p.Send(node, Outgoing{Port: name, Message: m, Reply: reply, NoWait: noWait})
 	}
 	if err != nil {
 		return fmt.Errorf("actor: send to %s: %w", to, err)

@@ -5,12 +5,23 @@ import (
 	"unicode/utf8"
 )
 
-// DecodeMessage reads what is left of the packet that d is in. The error is
-// that of the decoder.
-func DecodeMessage(d Decoder) (Message, error) {
-	m := Message(decodeList(d))
+// DecodeMessage reads what is left of the packet that d is in. Elements that
+// the caller has read by itself come first. The error is that of the decoder.
+func DecodeMessage(d Decoder, first ...any) (Message, error) {
+	n := d.Len()
+	if n < 0 {
+		n = usualLength - len(first)
+	}
+	m := append(make(Message, 0, len(first)+max(n, 0)), first...)
+	for d.Kind() != End {
+		m = append(m, DecodeValue(d))
+	}
 	return m, d.Err()
 }
+
+// usualLength is for how many elements there is room at once when a framing
+// does not tell how many there are.
+const usualLength = 4
 
 // DecodePort reads the first element of a packet, which names the port. It
 // returns false for the empty packet, which is a keep-alive. The error wraps

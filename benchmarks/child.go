@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"time"
@@ -23,19 +25,23 @@ type job struct {
 	Work   work
 	Serve  bool   // for another process, until our input ends
 	Server string // where that is; empty for work within a process
+
+	Profiles string // folder for a CPU profile; empty for none
 }
 
 // patience is how long one measurement may take.
 const patience = 2 * time.Minute
 
 // measure has processes do the work once.
-func measure(ctx context.Context, w work, peer string) (measurement, error) {
+func measure(ctx context.Context, w work, peer, profiles string) (measurement, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	j := job{Peer: peer, Work: w}
+	j := job{Peer: peer, Work: w, Profiles: profiles}
 	var servers []*child
 	if w.Remote {
-		server, err := startChild(ctx, job{Peer: peer, Work: w, Serve: true})
+		serve := j
+		serve.Serve = true
+		server, err := startChild(ctx, serve)
 		if err != nil {
 			return nil, err
 		}
@@ -136,6 +142,11 @@ func runChild(what string) error {
 	if err != nil {
 		return err
 	}
+	stop, err := j.startProfile()
+	if err != nil {
+		return err
+	}
+	defer stop()
 	out := json.NewEncoder(os.Stdout)
 	if j.Serve {
 		err = p.serve(j.Work, func(address string) { out.Encode(address) })
@@ -150,6 +161,36 @@ func runChild(what string) error {
 	}
 	io.Copy(io.Discard, os.Stdin)
 	return out.Encode(peakRSS())
+}
+
+// startProfile begins to write a CPU profile, if one is wanted. The name of the
+// file tells of what.
+func (j job) startProfile() (stop func(), err error) {
+	if j.Profiles == "" {
+		return func() {}, nil
+	}
+	side := "client"
+	if j.Serve {
+		side = "server"
+	}
+	name := strings.Map(func(r rune) rune {
+		if r == ' ' || r == ',' {
+			return '-'
+		}
+		return r
+	}, j.Work.Name+" "+j.Peer+" "+side+".pprof")
+	f, err := os.Create(filepath.Join(j.Profiles, name))
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		f.Close()
+	}, nil
 }
 
 // peakRSS returns the most memory that this process has had, in bytes.

@@ -2,7 +2,7 @@
 // protoactor-go with its own remoting, and a bare TCP echo, which is as fast
 // as two processes on a machine can talk.
 //
-//	go run . [-short] [-rounds N] [-run REGEXP] [-json FILE]
+//	go run . [-short] [-rounds N] [-run REGEXP] [-json FILE] [-profiles DIR]
 //
 // Every measurement is made by processes of its own, one for work within a
 // process and two for work between processes. The peers take turns, round
@@ -31,6 +31,7 @@ func main() {
 		rounds = flag.Int("rounds", 0, "how often everything is measured; 0 means 5, and 1 with -short")
 		file   = flag.String("json", "", "write all measurements to this `file`")
 		run    = flag.String("run", "", "only what matches this `regexp`, as in \"remote flood/portmesh msgpack\"")
+		prof   = flag.String("profiles", "", "write CPU profiles of the processes to this `folder`; the last round stays")
 		child  = flag.String("child", "", "for the processes that do the work")
 	)
 	flag.Parse()
@@ -53,7 +54,7 @@ func main() {
 			*rounds = 1
 		}
 	}
-	r, err := compare(ctx, os.Stdout, scale, *rounds, *run)
+	r, err := compare(ctx, os.Stdout, scale, *rounds, *run, *prof)
 	if err == nil && *file != "" {
 		err = r.write(*file)
 	}
@@ -64,8 +65,8 @@ func main() {
 }
 
 // compare measures everything that matches, each time the given part of the
-// whole work, and prints the tables.
-func compare(ctx context.Context, out io.Writer, scale float64, rounds int, run string) (*report, error) {
+// whole work, and prints the tables. Profiles is a folder, or empty.
+func compare(ctx context.Context, out io.Writer, scale float64, rounds int, run, profiles string) (*report, error) {
 	match, err := regexp.Compile(run)
 	if err != nil {
 		return nil, fmt.Errorf("-run: %w", err)
@@ -73,18 +74,18 @@ func compare(ctx context.Context, out io.Writer, scale float64, rounds int, run 
 	r := &report{Machine: thisMachine(), Started: time.Now(), Rounds: rounds, Scale: scale}
 	r.Machine.print(out)
 	for _, w := range works {
-		t := &table{Work: w.name}
+		t := &table{Work: w.Name}
 		for range rounds {
 			for _, p := range w.peers {
-				if !match.MatchString(w.name + "/" + p) {
+				if !match.MatchString(w.Name + "/" + p) {
 					continue
 				}
-				m, err := measure(ctx, w.scaled(scale), p)
+				m, err := measure(ctx, w.scaled(scale), p, profiles)
 				if ctx.Err() != nil {
 					return nil, context.Cause(ctx)
 				}
 				if err != nil {
-					fmt.Fprintf(out, "%s/%s: %v\n", w.name, p, err)
+					fmt.Fprintf(out, "%s/%s: %v\n", w.Name, p, err)
 				}
 				t.add(p, m, err)
 			}

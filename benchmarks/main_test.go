@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 
 // Every peer does a little of every work.
 func TestCompare(t *testing.T) {
-	r, err := compare(t.Context(), t.Output(), 0.002, 1, "")
+	r, err := compare(t.Context(), t.Output(), 0.002, 1, "", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func TestCompare(t *testing.T) {
 // A peer that fails is told of, with what it said.
 func TestFailure(t *testing.T) {
 	w := works[0].scaled(0.001)
-	if _, err := measure(t.Context(), w, "portmesh morse"); err == nil {
+	if _, err := measure(t.Context(), w, "portmesh morse", ""); err == nil {
 		t.Error("a framing that does not exist was measured")
 	} else {
 		t.Log(err)

@@ -7,10 +7,10 @@ import (
 
 // A work is what is measured: the same for all its peers.
 type work struct {
-	name    string
 	peers   []string
 	columns []column
 
+	Name     string
 	Kind     kind
 	Remote   bool          // between two processes
 	Count    int           // messages of a flood, actors to spawn
@@ -68,18 +68,18 @@ var (
 
 // works are in the order in which they are measured.
 var works = []work{
-	{name: "remote flood", Kind: flood, Remote: true, peers: remotePeers, columns: floodColumns, Count: 2_000_000, Size: 16},
-	{name: "remote flood of 1 KiB", Kind: flood, Remote: true, peers: remotePeers[:7], columns: floodColumns, Count: 500_000, Size: 1 << 10},
-	{name: "remote ping-pong, 1 in flight", Kind: pingPong, Remote: true, peers: echoPeers, columns: echoColumns,
+	{Name: "remote flood", Kind: flood, Remote: true, peers: remotePeers, columns: floodColumns, Count: 2_000_000, Size: 16},
+	{Name: "remote flood of 1 KiB", Kind: flood, Remote: true, peers: remotePeers[:7], columns: floodColumns, Count: 500_000, Size: 1 << 10},
+	{Name: "remote ping-pong, 1 in flight", Kind: pingPong, Remote: true, peers: echoPeers, columns: echoColumns,
 		Size: 16, Pairs: 1, Flight: 1, Duration: 2 * time.Second},
-	{name: "remote ping-pong, 64 in flight", Kind: pingPong, Remote: true, peers: echoPeers[:4], columns: echoColumns,
+	{Name: "remote ping-pong, 64 in flight", Kind: pingPong, Remote: true, peers: echoPeers[:4], columns: echoColumns,
 		Size: 16, Pairs: 1, Flight: 64, Duration: 2 * time.Second},
-	{name: "local flood", Kind: flood, peers: localPeers, columns: floodColumns[:2], Count: 3_000_000, Size: 16},
-	{name: "local ping-pong, 1 pair", Kind: pingPong, peers: localPeers, columns: echoColumns[:1],
+	{Name: "local flood", Kind: flood, peers: localPeers, columns: floodColumns[:2], Count: 3_000_000, Size: 16},
+	{Name: "local ping-pong, 1 pair", Kind: pingPong, peers: localPeers, columns: echoColumns[:1],
 		Size: 16, Pairs: 1, Flight: 1, Duration: time.Second},
-	{name: "local ping-pong, 64 pairs", Kind: pingPong, peers: localPeers, columns: echoColumns[:1],
+	{Name: "local ping-pong, 64 pairs", Kind: pingPong, peers: localPeers, columns: echoColumns[:1],
 		Size: 16, Pairs: 64, Flight: 1, Duration: time.Second},
-	{name: "spawn", Kind: spawning, peers: localPeers,
+	{Name: "spawn", Kind: spawning, peers: localPeers,
 		columns: []column{{rate, "actors/s", false}, {perActor, "bytes/actor", true}}, Count: 500_000},
 }
 

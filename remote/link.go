@@ -119,10 +119,13 @@ func (l *link) append(m *actor.Outgoing) error {
 	if err != nil {
 		return err
 	}
+	first := len(l.pending) == 0 // writeLoop knows of the others
 	l.pending = pending
 	l.beats.sent = true
 	l.sent++
-	l.flush()
+	if first {
+		l.flush()
+	}
 	return nil
 }
 
