@@ -9,6 +9,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/portmesh/portmesh/actor"
+	"github.com/portmesh/portmesh/internal/perltest"
+	"github.com/portmesh/portmesh/internal/proctest"
 	"github.com/portmesh/portmesh/registry"
 	"github.com/portmesh/portmesh/remote"
 )
@@ -57,6 +59,33 @@ func (n goNode) port(t *testing.T, name string, answer ...any) (actor.PortID, <-
 		t.Fatal(err)
 	}
 	return port, got
+}
+
+// A perlNode is a node of AnyEvent::MP that runs testdata/node.pl.
+type perlNode struct {
+	*proctest.Process
+	address string
+}
+
+func startPerl(t *testing.T, perl perltest.Perl, id string, seeds ...string) perlNode {
+	t.Helper()
+	cmd := perl.Command(append([]string{"testdata/node.pl", id, secret}, seeds...)...)
+	cmd.Stderr = t.Output()
+	p := proctest.StartCommand(t, cmd)
+	return perlNode{p, p.Line()}
+}
+
+// eval has a Perl node run code, and returns the results.
+func (n goNode) eval(t *testing.T, node actor.NodeID, code string) actor.Message {
+	t.Helper()
+	answer, err := n.sys.Call(t.Context(), node.NodePort(), "eval", "use AnyEvent::MP; no warnings; "+code)
+	if err != nil {
+		t.Fatalf("%s: %v", code, err)
+	}
+	if problem, _ := answer.Tag(); problem != "" {
+		t.Fatalf("%s: %s", code, problem)
+	}
+	return answer[1:]
 }
 
 // next returns the next message, as text.
