@@ -28,7 +28,9 @@
 // of one of them, its master, and is connected with others only on demand. A
 // node becomes global when another one has it as its seed. When a master is
 // gone, its slaves look for another seed that is connected; nothing is lost,
-// since every node keeps what is its own.
+// since every node keeps what is its own. They get a few seconds for that, before
+// anybody is told that what they had set is gone; so, for as long, keys of a
+// global node that has died are still there, except its ports.
 //
 // Perl nodes of generation 2 are full members.
 //

@@ -17,6 +17,8 @@ type globalRole struct {
 	slaves  map[actor.NodeID]bool            // that are ours
 	watched map[string]map[actor.NodeID]bool // by family, the slaves that monitor it
 	keeping map[actor.NodeID]bool            // global nodes that we are trying to reach
+	orphans map[actor.NodeID]int             // lost global nodes whose parts are still there, with the number of the loss
+	losses  int
 }
 
 // becomeGlobal makes us a global node, if we are not one already.
@@ -30,6 +32,7 @@ func (r *Registry) becomeGlobal() {
 		slaves:  make(map[actor.NodeID]bool),
 		watched: make(map[string]map[actor.NodeID]bool),
 		keeping: make(map[actor.NodeID]bool),
+		orphans: make(map[actor.NodeID]int),
 	}
 	r.local.set(familyGlobals, string(r.node.ID()), nil)
 	r.spread(r.global.view.replace(r.node.ID(), true, r.local))
@@ -83,10 +86,7 @@ func (r *Registry) onGlobal(from actor.NodeID, _ actor.Message) error {
 
 // welcome begins to exchange the database with another global node.
 func (r *Registry) welcome(other actor.NodeID) {
-	if r.global.slaves[other] {
-		delete(r.global.slaves, other)
-		r.spread(r.global.view.replace(other, true, nil))
-	}
+	delete(r.global.slaves, other) // its part stays until it sends that anew
 	r.spread(r.global.view.update(r.node.ID(), true, familyGlobals, map[string]any{string(other): nil}, nil))
 	r.request(other, requestSet, r.global.view.near())
 }
@@ -102,7 +102,9 @@ func (r *Registry) onSet(from actor.NodeID, args actor.Message) error {
 	if err != nil {
 		return err
 	}
+	delete(r.global.orphans, from)
 	r.spread(r.global.view.replace(from, false, part))
+	r.promoted(from)
 	// Where it listens becomes a part of ours too, so that others who lose it,
 	// but not us, find it again.
 	if addresses, ok := part[familyAddresses][string(from)]; ok {
@@ -156,8 +158,9 @@ func (r *Registry) downGlobal(node actor.NodeID, wasGlobal bool) {
 	for family := range r.global.watched {
 		forgetWatcher(r.global.watched, family, node)
 	}
-	r.spread(r.global.view.replace(node, false, nil))
+	r.spread(r.global.view.replace(node, true, nil))
 	if wasGlobal {
+		r.orphan(node)
 		for _, family := range []string{familyGlobals, familyAddresses} {
 			r.spread(r.global.view.update(r.node.ID(), true, family, nil, []string{string(node)}))
 		}

@@ -250,18 +250,7 @@ func (r *Registry) onAddr(node actor.NodeID, m actor.Message) error {
 }
 
 // later calls f with the lock, after a while, unless the registry closes.
-func (r *Registry) later(f func()) {
-	r.goroutines.Go(func() {
-		select {
-		case <-time.After(gossipDelay + mathrand.N(gossipDelay)):
-		case <-r.ctx.Done():
-			return
-		}
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		f()
-	})
-}
+func (r *Registry) later(f func()) { r.after(gossipDelay+mathrand.N(gossipDelay), f) }
 
 func (r *Registry) onNodes(_ actor.NodeID, m actor.Message) error {
 	var nodes map[string][]string

@@ -18,8 +18,10 @@ type Change struct {
 
 // Monitor calls fn with the content of a family, soon and even if there is none,
 // and then whenever it changes. (AEMP: db_mon.) A loss of the connection to the
-// mesh is no change: what has changed meanwhile is told in one call when there
-// is a connection again.
+// mesh is no change: what has changed meanwhile is told when there is a
+// connection again, except that what is missing then is told of as deleted a few
+// seconds later, because it may belong to nodes that have to find a connection as
+// well.
 //
 // Such functions are called one after another. The returned function ends the
 // monitor; fn is not called after it, unless it is running already.
@@ -53,7 +55,7 @@ func (r *Registry) watch(copies map[string]*family, name string, fn func(Change)
 	w := &watcher{fn: fn}
 	f := copies[name]
 	if f == nil {
-		f = &family{watchers: make(map[*watcher]bool), dirty: make(map[string]struct{})}
+		f = &family{watchers: make(map[*watcher]bool), dirty: make(map[string]struct{}), lacking: make(map[string]struct{})}
 		copies[name] = f
 		begin(f)
 	}
@@ -81,6 +83,10 @@ type family struct {
 	dirty    map[string]struct{} // keys in which the two may differ
 	coming   bool                // the watchers are about to be called
 	watchers map[*watcher]bool
+
+	// See compare.
+	lacking  map[string]struct{} // keys that a new master did not have
+	compared int                 // how often there were any
 }
 
 type watcher struct {
@@ -93,10 +99,8 @@ func (r *Registry) content(f *family, content map[string]any) {
 	if f == nil {
 		return
 	}
-	for key := range f.content {
-		f.dirty[key] = struct{}{}
-	}
-	for key := range content {
+	r.compare(f, content)
+	for key := range content { // and of the copy, which is in there now
 		f.dirty[key] = struct{}{}
 	}
 	f.content, f.known = content, true
@@ -111,9 +115,11 @@ func (r *Registry) change(f *family, set map[string]any, del []string) {
 	for key, value := range set {
 		f.content[key] = value
 		f.dirty[key] = struct{}{}
+		delete(f.lacking, key)
 	}
 	for _, key := range del {
 		delete(f.content, key)
+		delete(f.lacking, key)
 		f.dirty[key] = struct{}{}
 	}
 	r.deliver(f)

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/portmesh/portmesh/actor"
 	"github.com/portmesh/portmesh/aemp"
@@ -127,8 +128,10 @@ func (r *Registry) down(node actor.NodeID) {
 		r.downGlobal(node, wasGlobal)
 	}
 	if r.master == node {
-		r.master = ""
-		r.chooseMaster()
+		r.master, r.lost = "", ""
+		if r.chooseMaster(); r.master == "" {
+			r.lost, r.lostAt = node, time.Now()
+		}
 	}
 }
 

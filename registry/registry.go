@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net"
 	"regexp"
 	"sync"
+	"time"
 
 	"github.com/asynkron/protoactor-go/eventstream"
 
@@ -51,6 +53,7 @@ type Registry struct {
 	subscription *eventstream.Subscription
 	ctx          context.Context // done when the registry closes
 	cancel       context.CancelFunc
+	seedDelayMax time.Duration // the longest time between attempts to reach a seed
 	goroutines   sync.WaitGroup
 	callbacks    serial.Queue
 	listening    []string // addresses at which others reach us
@@ -61,6 +64,8 @@ type Registry struct {
 	seeds map[actor.NodeID]bool           // connected nodes that are seeds
 
 	// As a slave.
+	lost    actor.NodeID // the last master, if there was no other when it was lost
+	lostAt  time.Time
 	master  actor.NodeID // the global node that we tell and ask; empty: none
 	queries map[string]*query
 	lastID  int
@@ -95,6 +100,7 @@ func Start(ctx context.Context, sys *actor.System, config remote.Config, options
 			groups:    groups{view: newView(""), own: make(database), copies: make(map[string]*family)},
 		},
 	}
+	r.seedDelayMax = 2 * cmp.Or(config.MonitorTimeout, 30*time.Second)
 	r.callbacks.Panicked = func(cause any) { r.log.Error("registry callback panicked", "err", cause) }
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	own := config.Resolve

@@ -209,14 +209,6 @@ func TestGlobalsShare(t *testing.T) {
 	if !a.IsGlobal() || !d.IsGlobal() {
 		t.Error("a seed is not global")
 	}
-	// What belongs to a global node's slaves goes with it, and comes back with
-	// them when they find another.
-	f := start(t, "f", nil, seeds...)
-	set(t, f, "fruit", "kiwi", true)
-	wait(t, e, "fruit", map[string]any{"apple": "red", "kiwi": true, "plum": 1})
-	a.Close()
-	wait(t, e, "fruit", map[string]any{"kiwi": true, "plum": 1})
-	wait(t, f, "fruit", map[string]any{"kiwi": true, "plum": 1})
 }
 
 // The order in which nodes start does not matter, and a mesh heals when its
@@ -235,50 +227,6 @@ func TestGlobalNodeComesLate(t *testing.T) {
 		a := start(t, "a", listen)
 		wait(t, c, "fruit", map[string]any{"apple": "red"})
 		a.Close()
-	}
-}
-
-// A slave that finds another master hears of nothing but what has really
-// changed: what belonged to the one that is gone.
-func TestAnotherMasterIsNoChange(t *testing.T) {
-	addressA, addressD := freeAddress(t), freeAddress(t)
-	listen := func(address string) func(*remote.Config) {
-		return func(c *remote.Config) { c.Listen = []string{address} }
-	}
-	a, d := start(t, "a", listen(addressA), addressA, addressD), start(t, "d", listen(addressD), addressA, addressD)
-	set(t, a, "fruit", "apple", "red")
-	set(t, d, "fruit", "plum", 1)
-	both := map[string]any{"apple": "red", "plum": 1}
-	wait(t, a, "fruit", both)
-	wait(t, d, "fruit", both)
-	c := start(t, "c", nil, addressA, addressD)
-	wait(t, c, "fruit", both)
-
-	changes := make(chan registry.Change, 100)
-	if _, err := c.Monitor("fruit", func(c registry.Change) { changes <- c }); err != nil {
-		t.Fatal(err)
-	}
-	var added, deleted []string
-	for len(added) < 2 {
-		select {
-		case ch := <-changes:
-			added, deleted = append(added, ch.Added...), append(deleted, ch.Deleted...)
-		case <-time.After(patience):
-			t.Fatalf("c sees %v", added)
-		}
-	}
-	a.Close() // which is the master of c, or not
-	for last := map[string]any(nil); fmt.Sprint(last) != fmt.Sprint(map[string]any{"plum": 1}); {
-		select {
-		case ch := <-changes:
-			last, added, deleted = ch.Content, append(added, ch.Added...), append(deleted, ch.Deleted...)
-		case <-time.After(patience):
-			t.Fatalf("c sees %v", last)
-		}
-	}
-	slices.Sort(added)
-	if !slices.Equal(added, []string{"apple", "plum"}) || !slices.Equal(deleted, []string{"apple"}) {
-		t.Errorf("added %v, deleted %v", added, deleted)
 	}
 }
 

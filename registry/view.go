@@ -22,7 +22,14 @@ import (
 type view struct {
 	self     actor.NodeID
 	families map[string]map[string]holding
-	owners   map[actor.NodeID]*owner
+	owners   map[ownerID]*owner
+}
+
+// An ownerID says whose part it is: that of a near node, or that of a global node.
+// While a node becomes a global one, or comes back as another, there are both.
+type ownerID struct {
+	node actor.NodeID
+	near bool
 }
 
 // An owner has set some of the keys.
@@ -88,7 +95,7 @@ func newChanges() changes {
 }
 
 func newView(self actor.NodeID) *view {
-	return &view{self: self, families: make(map[string]map[string]holding), owners: make(map[actor.NodeID]*owner)}
+	return &view{self: self, families: make(map[string]map[string]holding), owners: make(map[ownerID]*owner)}
 }
 
 // get returns the value of a key.
@@ -124,42 +131,48 @@ func (v *view) near() map[string]any {
 	return parts
 }
 
-// update changes the part of an owner. Whether it is near counts when it owns
-// nothing yet.
-func (v *view) update(id actor.NodeID, near bool, family string, set map[string]any, del []string) changes {
+// keys returns the keys of an owner, by family. They must not be changed.
+func (v *view) keys(node actor.NodeID, near bool) map[string]map[string]struct{} {
+	if o := v.owners[ownerID{node, near}]; o != nil {
+		return o.keys
+	}
+	return nil
+}
+
+// update changes the part of an owner.
+func (v *view) update(node actor.NodeID, near bool, family string, set map[string]any, del []string) changes {
 	c := newChanges()
-	v.apply(&c, id, near, family, set, del)
+	v.apply(&c, ownerID{node, near}, family, set, del)
 	return c
 }
 
 // replace gives an owner another part.
-func (v *view) replace(id actor.NodeID, near bool, part database) changes {
+func (v *view) replace(node actor.NodeID, near bool, part database) changes {
 	c := newChanges()
-	if o := v.owners[id]; o != nil {
-		for family, keys := range o.keys {
-			var gone []string
-			for key := range keys {
-				if _, kept := part[family][key]; !kept {
-					gone = append(gone, key)
-				}
+	id := ownerID{node, near}
+	for family, keys := range v.keys(node, near) {
+		var gone []string
+		for key := range keys {
+			if _, kept := part[family][key]; !kept {
+				gone = append(gone, key)
 			}
-			v.apply(&c, id, near, family, nil, gone)
 		}
+		v.apply(&c, id, family, nil, gone)
 	}
 	for family, content := range part {
-		v.apply(&c, id, near, family, content, nil)
+		v.apply(&c, id, family, content, nil)
 	}
 	return c
 }
 
-func (v *view) apply(c *changes, id actor.NodeID, near bool, family string, set map[string]any, del []string) {
+func (v *view) apply(c *changes, id ownerID, family string, set map[string]any, del []string) {
 	o := v.owners[id]
 	if o == nil {
 		if len(set) == 0 {
 			return
 		}
-		o = &owner{near: near, global: id, keys: make(map[string]map[string]struct{})}
-		if near {
+		o = &owner{near: id.near, global: id.node, keys: make(map[string]map[string]struct{})}
+		if id.near {
 			o.global = v.self
 		}
 		v.owners[id] = o
