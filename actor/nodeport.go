@@ -1,9 +1,6 @@
 package actor
 
-import (
-	"strings"
-	"time"
-)
+import "strings"
 
 // A requestFunc answers a request to the node port (section 5 of the
 // protocol). The arguments are those behind the request's name.
@@ -155,22 +152,7 @@ func (s *System) requestCan(from NodeID, args Message) {
 }
 
 func (s *System) requestTime(from NodeID, args Message) {
-	s.answer(from, args, float64(time.Now().UnixMicro())/1e6)
-}
-
-// requestEval never runs anything. It knows the questions that Perl's tools
-// put in this form (section 10).
-func (s *System) requestEval(from NodeID, args Message) {
-	if len(args) < 2 {
-		return
-	}
-	code, _ := stringArg(args, 0)
-	switch strings.TrimSpace(code) {
-	case "AnyEvent::MP::Kernel::up_nodes":
-		s.answer(from, args[1:], append([]any{""}, s.upNodes()...)...)
-	default:
-		s.answer(from, args[1:], "this node does not evaluate code\n")
-	}
+	s.answer(from, args, unixTime())
 }
 
 func (s *System) requestSpawn(from NodeID, args Message) {

@@ -55,9 +55,11 @@ type System struct {
 	node     atomic.Pointer[NodeID] // our name
 	provider atomic.Pointer[Provider]
 
-	tags      tagTable
-	functions functionTable
-	handlers  sync.Map     // of requests to the node port: string to RequestHandler
+	tags        tagTable
+	functions   functionTable
+	handlers    sync.Map // of requests to the node port: string to RequestHandler
+	expressions sync.Map // answers to eval: string to EvalFunc
+
 	local     monitorTable // on our own ports, under LocalNode
 	remote    monitorTable // on the ports of other nodes
 	watches   watchTable
