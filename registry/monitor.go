@@ -30,7 +30,7 @@ type Change struct {
 // the difference that remains of them. Each call copies the family once for all
 // of its monitors.
 func (r *Registry) Monitor(name string, fn func(Change)) (stop func(), err error) {
-	if err := checkFamily(name); err != nil {
+	if err := checkReadable(name); err != nil {
 		return nil, err
 	}
 	r.mu.Lock()
