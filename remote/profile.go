@@ -17,18 +17,24 @@ func (c Config) WithProfile(ctx context.Context) (Config, error) {
 	if c.Profile == "" {
 		return c, nil
 	}
-	merged, err := c.withProfile(ctx)
+	s, err := profile.Read(c.ProfileFile, c.Profile)
+	if err != nil {
+		return c, fmt.Errorf("remote: %w", err)
+	}
+	return c.WithSettings(ctx, s)
+}
+
+// WithSettings is [Config.WithProfile] for those who have read the profile
+// themselves.
+func (c Config) WithSettings(ctx context.Context, s *profile.Settings) (Config, error) {
+	merged, err := c.merge(ctx, s)
 	if err != nil {
 		return c, fmt.Errorf("remote: %w", err)
 	}
 	return merged, nil
 }
 
-func (c Config) withProfile(ctx context.Context) (Config, error) {
-	s, err := profile.Read(c.ProfileFile, c.Profile)
-	if err != nil {
-		return c, err
-	}
+func (c Config) merge(ctx context.Context, s *profile.Settings) (_ Config, err error) {
 	// take reports whether the profile decides on a key.
 	take := func(key string, own bool) bool { return s.Has(key) && !(own && c.Override) }
 

@@ -32,9 +32,10 @@ const (
 // Path returns the path of the user's file: that of the environment variable
 // [EnvFile], or ".perl-anyevent-mp" in the home directory. It is empty if there
 // is neither.
-func Path() string { return path(os.Getenv) }
+func Path() string { return PathIn(os.Getenv) }
 
-func path(getenv func(string) string) string {
+// PathIn is [Path] in the environment that getenv tells of.
+func PathIn(getenv func(string) string) string {
 	if p := getenv(EnvFile); p != "" {
 		return p
 	}
@@ -46,6 +47,15 @@ func path(getenv func(string) string) string {
 	}
 	return ""
 }
+
+// ErrCycle: a profile inherits from itself. It wraps [ErrValue].
+var ErrCycle error = cycleError{}
+
+type cycleError struct{}
+
+func (cycleError) Error() string { return "a circle of parents" }
+
+func (cycleError) Unwrap() error { return ErrValue }
 
 // A File is the content of a configuration file: a section of defaults, and
 // named profiles. It may be used by one goroutine at a time.
@@ -231,7 +241,7 @@ func (s *Section) Set(key string, value any) error {
 	}
 	v, err := fromPlain(value, old)
 	if err != nil {
-		return fmt.Errorf("profile: %s: %w", key, errors.Join(err, ErrValue))
+		return fmt.Errorf("profile: %s: %w: %w", key, ErrValue, err)
 	}
 	s.object.set(key, v)
 	s.file.dirty = true
@@ -270,7 +280,7 @@ func (f *File) chain(name string) ([]*Section, error) {
 		}
 		for _, n := range names {
 			if n == parent {
-				return nil, fmt.Errorf("profile: profile %q inherits from itself: %s: %w", n, strings.Join(append(names, parent), " -> "), ErrValue)
+				return nil, fmt.Errorf("profile: profile %q inherits from itself: %s: %w", n, strings.Join(append(names, parent), " -> "), ErrCycle)
 			}
 		}
 		next := f.Profile(parent)

@@ -154,11 +154,11 @@ func (k Key) Check(v any) (any, error) {
 	switch {
 	case k.Name == "nodeid":
 		if _, err := NodeID(text); err != nil {
-			return nil, fmt.Errorf("%s: %w", k.Name, err)
+			return nil, fmt.Errorf("%s: %w: %w", k.Name, ErrValue, err)
 		}
 	case k.Kind == Bundle:
 		if _, err := aemp.NewTLSConfig([]byte(text)); err != nil {
-			return nil, fmt.Errorf("%s: %w", k.Name, errors.Join(err, ErrValue))
+			return nil, fmt.Errorf("%s: %w: %w", k.Name, ErrValue, err)
 		}
 	}
 	return text, nil

@@ -31,6 +31,7 @@ type Settings struct {
 	AuthAccept      []string
 	AuthOffer       []string
 
+	path    string
 	values  map[string]any
 	origins map[string]string
 }
@@ -67,7 +68,7 @@ func (f *File) Settings(profile string, getenv func(string) string) (*Settings, 
 	if err != nil {
 		return nil, err
 	}
-	s := &Settings{Profile: profile, values: make(map[string]any), origins: make(map[string]string)}
+	s := &Settings{Profile: profile, path: f.path, values: make(map[string]any), origins: make(map[string]string)}
 	for _, section := range slices.Backward(chain) {
 		origin := "defaults"
 		if section.name != "" {
@@ -93,7 +94,48 @@ func (f *File) Settings(profile string, getenv func(string) string) (*Settings, 
 			delete(s.origins, key)
 		}
 	}
-	return s, s.convert(f.path)
+	if err := s.convert(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Add gives a key a value if it has none, as a program's own default. The error
+// wraps [ErrValue].
+func (s *Settings) Add(key string, value any) error {
+	if s.Has(key) {
+		return nil
+	}
+	if k, ok := LookupKey(key); ok {
+		checked, err := k.Check(value)
+		if err != nil {
+			return fmt.Errorf("profile: %w", err)
+		}
+		value = checked
+	}
+	if err := s.put(key, value, "program"); err != nil {
+		return err
+	}
+	return s.convert()
+}
+
+// put gives a key a value of the types that [Section.Get] returns.
+func (s *Settings) put(key string, value any, origin string) error {
+	v, err := fromPlain(value, nil)
+	if err != nil {
+		return fmt.Errorf("profile: %s: %w: %w", key, ErrValue, err)
+	}
+	s.values[key], s.origins[key] = plain(v), origin
+	return nil
+}
+
+// Bytes returns all values in the form of the file, in the order of their keys.
+func (s *Settings) Bytes() []byte {
+	tree, err := fromPlain(s.values, nil)
+	if err != nil { // they come from trees
+		panic(err)
+	}
+	return append(writeValue(nil, tree, ""), '\n')
 }
 
 // environment takes what the environment says.
@@ -128,7 +170,9 @@ func (s *Settings) environment(getenv func(string) string) error {
 		if err != nil {
 			return fmt.Errorf("profile: environment variable %s: %w", name, err)
 		}
-		s.values[key.Name], s.origins[key.Name] = v, "environment variable "+name
+		if err := s.put(key.Name, v, "environment variable "+name); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -150,7 +194,8 @@ func parseList(text string) (any, error) {
 }
 
 // convert gives the fields their values.
-func (s *Settings) convert(path string) error {
+func (s *Settings) convert() error {
+	path := s.path
 	if path != "" {
 		path += ": "
 	}
@@ -163,7 +208,7 @@ func (s *Settings) convert(path string) error {
 		switch key.Name {
 		case "nodeid":
 			if s.NodeID, err = key.text(v); err == nil {
-				_, err = NodeID(s.NodeID)
+				_, err = key.Check(s.NodeID)
 			}
 		case "secret":
 			s.Secret, err = key.text(v)
@@ -196,7 +241,7 @@ func (s *Settings) convert(path string) error {
 }
 
 // Origin tells where the value of a key comes from: "defaults", `profile "NAME"`,
-// or "environment variable NAME". It is empty if the key has no value.
+// "environment variable NAME", or "program". It is empty if the key has no value.
 func (s *Settings) Origin(key string) string { return s.origins[key] }
 
 // Has reports whether a key has a value.

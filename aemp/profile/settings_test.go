@@ -73,6 +73,31 @@ func TestInheritance(t *testing.T) {
 	}
 }
 
+// TestAdd: what the program says counts only where nothing else is said.
+func TestAdd(t *testing.T) {
+	s, err := settings(t, family, "child", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, v := range map[string]any{"nodeid": "program", "auth_accept": "a,b", "y": 1} {
+		if err := s.Add(key, v); err != nil {
+			t.Error(err)
+		}
+	}
+	if s.NodeID != "child" || !slices.Equal(s.AuthAccept, []string{"a", "b"}) || s.Origin("y") != "program" || s.Origin("auth_accept") != "program" {
+		t.Errorf("got %+v", s)
+	}
+	if err := s.Add("eval", []any{}); !errors.Is(err, ErrValue) {
+		t.Errorf("got %v", err)
+	}
+	if s, err = settings(t, `{"x": [2, {"b": null}], "secret": "s"}`, "p", nil); err != nil {
+		t.Fatal(err)
+	}
+	if want := "{\n   \"secret\" : \"s\",\n   \"x\" : [\n      2,\n      {\n         \"b\" : null\n      }\n   ]\n}\n"; string(s.Bytes()) != want {
+		t.Errorf("got %s", s.Bytes())
+	}
+}
+
 // TestPerlValues: what Perl's tool writes has the same meaning here.
 func TestPerlValues(t *testing.T) {
 	for value, want := range map[string]bool{`0`: false, `"0"`: false, `""`: false, `false`: false, `null`: false, `0.0`: false,
@@ -93,7 +118,7 @@ func TestPerlValues(t *testing.T) {
 func TestWrongValues(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
 		{`{"nodeid": ["x"]}`, `profile: defaults: nodeid: want a string, have a list`},
-		{`{"profile": {"p": {"nodeid": "a#b"}}}`, `profile: profile "p": "a#b"`},
+		{`{"profile": {"p": {"nodeid": "a#b"}}}`, `profile: profile "p": nodeid: invalid value: "a#b"`},
 		{`{"secret": {"s": "hush"}}`, `defaults: secret: want a string, have something else`},
 		{`{"seeds": {"a": 1}}`, `seeds: want a list, have an object`},
 		{`{"seeds": [["a"]]}`, `seeds: want a list of strings, have a list`},
@@ -112,8 +137,11 @@ func TestWrongValues(t *testing.T) {
 		{`{"profile": {"p": {"parent": 1}}}`, `profile "p": parent: want the name of a profile`},
 	} {
 		_, err := settings(t, test.text, "p", nil)
-		if err == nil || !strings.Contains(err.Error(), test.want) || !errors.Is(err, ErrValue) && !errors.Is(err, aemp.ErrInvalidID) {
+		if err == nil || !strings.Contains(err.Error(), test.want) || !errors.Is(err, ErrValue) {
 			t.Errorf("%s: got %v, want %s", test.text, err, test.want)
+		}
+		if strings.Contains(test.want, "inherits") != errors.Is(err, ErrCycle) {
+			t.Errorf("%s: is it a circle? %v", test.text, err)
 		}
 		if err != nil && strings.Contains(err.Error(), "hush") {
 			t.Errorf("the error tells the secret: %v", err)
@@ -214,7 +242,7 @@ func TestPath(t *testing.T) {
 		{map[string]string{"APPDATA": "/data"}, "/data/perl-anyevent-mp"},
 		{nil, ""},
 	} {
-		if got := path(func(name string) string { return test.env[name] }); got != test.want {
+		if got := PathIn(func(name string) string { return test.env[name] }); got != test.want {
 			t.Errorf("%v: got %q, want %q", test.env, got, test.want)
 		}
 	}

@@ -16,6 +16,7 @@ type Env struct {
 	*Tool
 	flags  map[string]any
 	output *output
+	config configuration
 }
 
 // A Call is one subcommand on the command line.

@@ -18,8 +18,8 @@ type Command struct {
 	Group string
 	// Args are the arguments: "<port>" is needed, "[node]" is not, and what ends
 	// in "..." takes all that follow, so that no other subcommand can:
-	// "<port> [arg...]". Shell completion knows these names: profile, file,
-	// host:port, command, shell.
+	// "<port> [arg...]". But "<name,...>" is one, a list with commas. Shell completion knows these names: profile, file,
+	// seed, bind, command, shell.
 	Args string
 	// Flags are the command's own flags, beside those that all have.
 	Flags []Flag
@@ -51,6 +51,8 @@ type Flag struct {
 
 // globalFlags are those that each subcommand understands.
 var globalFlags = []Flag{
+	{Name: "config", Value: "file", Default: "", Help: "use this configuration file"},
+	{Name: "profile", Value: "profile", Default: "", Help: "use this profile, as the subcommand profile does, but do not create it"},
 	{Name: "timeout", Value: "duration", Default: time.Duration(0), Help: "give up after this time: 10s, 1m, or a number of seconds"},
 	{Name: "json", Default: false, Help: "print results as JSON, one value per line"},
 	{Name: "color", Value: "when", Default: "auto", Help: "use colours: auto (on a terminal), always or never"},
@@ -71,7 +73,10 @@ func (c *Command) params() []param {
 	for field := range strings.FieldsSeq(c.Args) {
 		p := param{optional: strings.HasPrefix(field, "[")}
 		name := strings.NewReplacer("<", "", ">", "", "[", "", "]", "").Replace(field)
-		p.name, p.rest = strings.CutSuffix(name, "...")
+		p.name = name
+		if !strings.HasSuffix(name, ",...") {
+			p.name, p.rest = strings.CutSuffix(name, "...")
+		}
 		params = append(params, p)
 	}
 	return params

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/portmesh/portmesh/aemp/profile"
 )
 
 // The scripts ask the tool itself, by a hidden word: the words so far and
@@ -156,6 +158,12 @@ func (p *parser) candidates(typed string, add func(word, description string)) {
 		for _, when := range []string{"always", "auto", "never"} {
 			add(when, "")
 		}
+	case "profile":
+		p.env.profiles(add)
+	case "seed":
+		p.env.addresses("seeds", add)
+	case "bind":
+		p.env.addresses("binds", add)
 	case "command":
 		p.commands(typed != "", add)
 	case "":
@@ -187,6 +195,42 @@ func (p *parser) commands(aliases bool, add func(word, description string)) {
 				add(first, c.Short)
 				seen[first] = true
 			}
+		}
+	}
+}
+
+// sections returns all sections of the configuration, if it can be read.
+func (e *Env) sections() []*profile.Section {
+	file, err := e.configFile()
+	if err != nil {
+		return nil // completion is no place for errors
+	}
+	sections := []*profile.Section{file.Defaults()}
+	for _, name := range file.Profiles() {
+		sections = append(sections, file.Profile(name))
+	}
+	return sections
+}
+
+// profiles adds the names of profiles.
+func (e *Env) profiles(add func(word, description string)) {
+	for _, s := range e.sections() {
+		if s.Name() != "" {
+			add(s.Name(), "profile")
+		}
+	}
+}
+
+// addresses adds the addresses that a key has anywhere.
+func (e *Env) addresses(key string, add func(word, description string)) {
+	seen := make(map[string]bool)
+	for _, s := range e.sections() {
+		list, _ := sectionList(s, mustKey(key))
+		for _, address := range list {
+			if !seen[address] {
+				add(address, key)
+			}
+			seen[address] = true
 		}
 	}
 }

@@ -93,6 +93,8 @@ var exitTexts = []struct {
 // environment lists the environment variables that the tool looks at.
 var environment = []struct{ name, text string }{
 	{"PERL_ANYEVENT_MP_RC", "another file than ~/.perl-anyevent-mp"},
+	{"PORTMESH_PROFILE", "the profile, if no other is named"},
+	{"PORTMESH_SECRET, PORTMESH_SECRET_FILE, PORTMESH_CERT_FILE, PORTMESH_SEEDS, ...", "values that replace those of the configuration, or files to read them from: PORTMESH_ and the name of a key in capitals"},
 	{"NO_COLOR", "if it is set, there are no colours"},
 }
 

@@ -32,7 +32,7 @@ type session struct {
 
 // join makes the tool a node, and waits until it is connected with a seed.
 func (c *Call) join(ctx context.Context) (*session, error) {
-	config, err := c.nodeConfig()
+	config, err := c.nodeConfig(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -41,6 +41,7 @@ func commands() []*Command {
 		[]*Command{traceCommand()},
 		dbCommands(),
 		proxyCommands(),
+		configCommands(),
 		generalCommands(),
 	)
 }
@@ -90,7 +91,7 @@ func (t *Tool) run(ctx context.Context, env *Env, args []string) error {
 			return fmt.Errorf("%s: %w", c.Command.Name, err)
 		}
 	}
-	return nil
+	return env.save(ctx)
 }
 
 // run carries out one subcommand within its time.
