@@ -20,7 +20,7 @@ test: ## run all tests, under the race detector
 
 .PHONY: allocs
 allocs: ## check how much the hot paths allocate, without the race detector
-	$(GO) test -count=1 -run Allocs ./...
+	$(GO) test -count=1 -run Alloc ./...
 
 .PHONY: interop
 interop: ## talk to the AnyEvent::MP that perl has installed (PORTMESH_PERL names other perls, as PATH does)

@@ -124,8 +124,8 @@ func (r *reply) SendUserMessage(_ *proto.PID, message any) {
 	case *proto.DeadLetterResponse:
 		// The monitor tells more.
 	default:
-		if typed, ok := typedMessage([]any{m}); ok {
-			list, err := bindingOf(typed).message(typed)
+		if typed, b := typedMessage(m); b != nil {
+			list, err := b.message(typed)
 			r.finish(result{list, err})
 			return
 		}

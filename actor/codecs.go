@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"reflect"
 	"time"
-	"unicode/utf8"
 	"unsafe"
 
 	proto "github.com/asynkron/protoactor-go/actor"
 
 	"github.com/portmesh/portmesh/aemp"
+	"github.com/portmesh/portmesh/internal/ascii"
 )
 
 // The codecs of types that contain no others. Each has a short way for the kind
@@ -90,7 +90,7 @@ func stringCodec(t reflect.Type) codec {
 				*(*string)(p) = string(d.Bytes())
 				return d.Err()
 			case aemp.Octets: // the usual form of Perl's strings in CBOR
-				if b := d.Bytes(); isASCII(b) {
+				if b := d.Bytes(); ascii.Only(b) {
 					*(*string)(p) = string(b)
 				} else {
 					return aemp.Convert(reflect.NewAt(t, p).Interface(), b)
@@ -100,15 +100,6 @@ func stringCodec(t reflect.Type) codec {
 			return convert(d, t, p)
 		},
 	}
-}
-
-func isASCII(b []byte) bool {
-	for _, c := range b {
-		if c >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
 }
 
 func bytesCodec(t reflect.Type) codec {

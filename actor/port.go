@@ -107,8 +107,8 @@ func (p *port) Receive(pc proto.Context) {
 		p.endMonitors()
 	case proto.SystemMessage, proto.AutoReceiveMessage, *proto.ReceiveTimeout, *proto.DeadLetterResponse:
 	default:
-		if typed, ok := typedMessage([]any{m}); ok {
-			p.receiveTyped(pc, typed)
+		if typed, b := typedMessage(m); b != nil {
+			p.receiveTyped(pc, typed, b)
 		} else {
 			p.receive(pc, Message{m})
 		}
@@ -146,8 +146,8 @@ func (p *port) receive(pc proto.Context, m Message) {
 }
 
 // receiveTyped deals with a message of a bound type, which is a pointer to it.
-func (p *port) receiveTyped(pc proto.Context, m any) {
-	c, b := &p.context, bindingOf(m)
+func (p *port) receiveTyped(pc proto.Context, m any, b *binding) {
+	c := &p.context
 	if r := p.tags[b.tag]; r != nil && r.binding == b {
 		c.reply = b.replyOf(m)
 		if sender := pc.Sender(); sender != nil {

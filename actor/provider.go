@@ -45,6 +45,8 @@ type Outgoing struct {
 	// NoWait marks what must not wait for a slow peer, because it answers or
 	// controls: the provider gives up the peer instead when too much piles up.
 	NoWait bool
+
+	binding *binding // of the message, if it is known already
 }
 
 // Encode writes the packet, appended to dst. With an error, which wraps
@@ -52,8 +54,12 @@ type Outgoing struct {
 func (o Outgoing) Encode(e aemp.Encoder, dst []byte) ([]byte, error) {
 	m, ok := o.Message.(Message)
 	if !ok {
-		if typed, ok := typedMessage([]any{o.Message}); ok {
-			return bindingOf(typed).encode(e, dst, o.Port, typed, o.Reply)
+		typed, b := o.Message, o.binding
+		if b == nil {
+			typed, b = typedMessage(typed)
+		}
+		if b != nil {
+			return b.encode(e, dst, o.Port, typed, o.Reply)
 		}
 		m = Message{o.Message}
 	}

@@ -161,10 +161,14 @@ func (s *System) Send(to PortID, msg ...any) error { return s.send(to, msg, "", 
 // for the list that it is in.
 func (s *System) send(to PortID, msg Message, reply PortID, noWait bool) error {
 	node, name := to.Split()
-	m, typed := typedMessage(msg)
-	if !typed || name == "" && s.isLocal(node) {
+	var m any
+	var b *binding
+	if len(msg) == 1 {
+		m, b = typedMessage(msg[0])
+	}
+	if b == nil || name == "" && s.isLocal(node) {
 		list := append(make(Message, 0, len(msg)+1), msg...)
-		if !typed && reply != "" {
+		if b == nil && reply != "" {
 			list = append(list, string(reply))
 		}
 		m, reply = list, ""
@@ -175,7 +179,7 @@ func (s *System) send(to PortID, msg Message, reply PortID, noWait bool) error {
 	}
 	p, err := s.network()
 	if err == nil {
-		err = p.Send(node, Outgoing{Port: name, Message: m, Reply: reply, NoWait: noWait})
+		err = p.Send(node, Outgoing{Port: name, Message: m, Reply: reply, NoWait: noWait, binding: b})
 	}
 	if err != nil {
 		return fmt.Errorf("actor: send to %s: %w", to, err)

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"sync"
 	"sync/atomic"
+
+	"github.com/portmesh/portmesh/internal/ascii"
 )
 
 // maxTags bounds a tagTable, for programs that make up tags as they go.
@@ -29,7 +31,7 @@ func (t *tagTable) get(tag []byte) any {
 // add puts a tag in if there is room. Tags that are not ASCII are left out: what
 // a message holds of those depends on how they were sent.
 func (t *tagTable) add(tag string) {
-	if tags := t.current.Load(); tags != nil && (len(*tags) >= maxTags || (*tags)[tag] != nil) || !isASCII([]byte(tag)) {
+	if tags := t.current.Load(); tags != nil && (len(*tags) >= maxTags || (*tags)[tag] != nil) || !ascii.Only(tag) {
 		return
 	}
 	t.mu.Lock()

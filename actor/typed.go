@@ -164,20 +164,14 @@ func bindingOf(m any) *binding {
 	return bindings.load().types[reflect.TypeOf(m)]
 }
 
-// typedMessage returns the message, as a pointer, if msg consists of one of a
-// bound type.
-func typedMessage(msg []any) (m any, ok bool) {
-	if len(msg) != 1 {
-		return nil, false
+// typedMessage returns the message as a pointer, and its binding, if it is of a
+// bound type; else the binding is nil.
+func typedMessage(m any) (any, *binding) {
+	b := bindingOf(m)
+	if b != nil && reflect.TypeOf(m) == b.typ {
+		m = b.box(m)
 	}
-	b := bindingOf(msg[0])
-	if b == nil {
-		return nil, false
-	}
-	if reflect.TypeOf(msg[0]) == b.typ {
-		return b.box(msg[0]), true
-	}
-	return msg[0], true
+	return m, b
 }
 
 // encode writes the tag and the fields of m, which is a *T, and then the reply

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"math"
 	"unicode/utf8"
+
+	"github.com/portmesh/portmesh/internal/ascii"
 )
 
 // CBOR is the framing "cbor": packets are CBOR arrays (RFC 8949), back to
@@ -133,13 +135,8 @@ func (e *cborEncoder) Close() {}
 // cborStringMajor tells how a string travels: as text only if it is text that
 // a byte string could not say as well.
 func cborStringMajor(s string) byte {
-	for i := range len(s) {
-		if s[i] >= utf8.RuneSelf {
-			if utf8.ValidString(s[i:]) {
-				return cborText
-			}
-			return cborBytes
-		}
+	if !ascii.Only(s) && utf8.ValidString(s) {
+		return cborText
 	}
 	return cborBytes
 }

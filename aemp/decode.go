@@ -3,6 +3,8 @@ package aemp
 import (
 	"fmt"
 	"unicode/utf8"
+
+	"github.com/portmesh/portmesh/internal/ascii"
 )
 
 // DecodeMessage reads what is left of the packet that d is in. Elements that
@@ -54,7 +56,7 @@ func DecodeValue(d Decoder) any {
 		return string(d.Bytes())
 	case Octets:
 		b := d.Bytes()
-		if isASCII(b) {
+		if ascii.Only(b) {
 			return string(b)
 		}
 		return append([]byte(nil), b...)
@@ -107,15 +109,6 @@ func octetsToText(b []byte) string {
 		runes[i] = rune(c)
 	}
 	return string(runes)
-}
-
-func isASCII(b []byte) bool {
-	for _, c := range b {
-		if c >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
 }
 
 // Normalize returns a value as it would arrive at another node: of one of the
