@@ -41,7 +41,7 @@ type link struct {
 }
 
 func newLink(p *peer, conn *aemp.Conn) *link {
-	return &link{peer: p, conn: conn, enc: conn.NewEncoder(), wake: sync.NewCond(&p.mu), socket: newSocket(conn.NetConn())}
+	return &link{peer: p, conn: conn, enc: conn.NewEncoder(), wake: sync.NewCond(&p.mu)}
 }
 
 // run carries the link until it ends, by whatever cause.
@@ -55,6 +55,7 @@ func (l *link) run() {
 	n.publish(NodeUp{p.id, remote})
 
 	p.mu.Lock()
+	l.socket = newSocket(l.conn.NetConn()) // nothing is written before NodeUp
 	l.beats.start(l)
 	p.mu.Unlock()
 	var loops errgroup.Group

@@ -87,6 +87,7 @@ func newTestLink(t *testing.T) (*link, *aemp.Conn) {
 	}
 	p := newPeer(&Node{}, "b")
 	p.link = newLink(p, conn)
+	p.link.socket = newSocket(conn.NetConn())
 	if p.link.socket == nil {
 		t.Skip("this system has no sockets that do not wait: links are written by their loops only")
 	}
