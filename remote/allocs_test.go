@@ -14,14 +14,6 @@ import (
 	"github.com/portmesh/portmesh/remote"
 )
 
-// A parcel is the message that is counted.
-type parcel struct {
-	N    int64
-	Text string
-}
-
-var _ = actor.Bind[parcel]("parcel")
-
 // On the whole way from a program to a handler on another node, a message costs
 // few allocations, over both nodes together, whatever the size of the flood. How
 // long it takes is not asserted; see docs/performance.md.

@@ -18,12 +18,12 @@ const secret = "geheim-for-tests-0123456789"
 // A mesh is a set of nodes in this process, connected over loopback, which know
 // each other's addresses.
 type mesh struct {
-	t         *testing.T
+	t         testing.TB
 	mu        sync.Mutex
 	addresses map[actor.NodeID][]string
 }
 
-func newMesh(t *testing.T) *mesh {
+func newMesh(t testing.TB) *mesh {
 	return &mesh{t: t, addresses: make(map[actor.NodeID][]string)}
 }
 
@@ -72,7 +72,7 @@ func (m *mesh) start(id actor.NodeID, change ...func(*remote.Config)) *testNode 
 	return n
 }
 
-func (n *testNode) connect(t *testing.T, to *testNode) {
+func (n *testNode) connect(t testing.TB, to *testNode) {
 	t.Helper()
 	if err := n.Connect(t.Context(), to.ID()); err != nil {
 		t.Fatal(err)
@@ -81,7 +81,7 @@ func (n *testNode) connect(t *testing.T, to *testNode) {
 
 // A logBuffer keeps what was logged, and shows it with the test.
 type logBuffer struct {
-	t      *testing.T
+	t      testing.TB
 	prefix string
 	mu     sync.Mutex
 	text   bytes.Buffer

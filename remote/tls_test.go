@@ -17,7 +17,7 @@ import (
 )
 
 // certificate makes the bundle of a mesh.
-func certificate(t *testing.T) []byte {
+func certificate(t testing.TB) []byte {
 	t.Helper()
 	bundle, err := aemp.GenerateCertificate(aemp.CertificateConfig{CommonName: t.Name()})
 	if err != nil {
@@ -27,7 +27,7 @@ func certificate(t *testing.T) []byte {
 }
 
 // withTLS gives a node a certificate, and no secret.
-func withTLS(t *testing.T, bundle []byte) func(*remote.Config) {
+func withTLS(t testing.TB, bundle []byte) func(*remote.Config) {
 	t.Helper()
 	cfg, err := aemp.NewTLSConfig(bundle)
 	if err != nil {
