@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // TestRewrite: what is read and written again is the same, in the form in which
@@ -175,6 +176,47 @@ func FuzzParse(f *testing.F) {
 		}
 		if twice := again.bytes(); !bytes.Equal(twice, written) {
 			t.Errorf("written again:\n%s\nwas\n%s", twice, written)
+		}
+	})
+}
+
+// FuzzKeys: whatever is accepted as the value of a key can be written, read, and
+// understood.
+func FuzzKeys(f *testing.F) {
+	for _, text := range []string{"", "on", "0", "1.5", "-1", "inf", "*:4040,[::1]:5,host", "a b", "4040", "::1%lo", "%n/%u/", "a#b", "\x00,\xff", "[::1", "1_0", "9e99"} {
+		for i := range keys {
+			f.Add(uint8(i), text)
+		}
+	}
+	f.Fuzz(func(t *testing.T, n uint8, text string) {
+		key := keys[int(n)%len(keys)]
+		v, err := key.Parse(text)
+		if err != nil {
+			if !errors.Is(err, ErrValue) {
+				t.Errorf("%s %q: the error is no ErrValue: %v", key.Name, text, err)
+			}
+			return
+		}
+		file := &File{document: document{root: &object{}}}
+		if err := file.Defaults().Set(key.Name, v); err != nil {
+			if utf8.ValidString(text) {
+				t.Errorf("%s %q: parsed, but not set: %v", key.Name, text, err)
+			}
+			return
+		}
+		again, err := Parse(file.Bytes())
+		if err != nil {
+			t.Fatalf("%s %q: %v", key.Name, text, err)
+		}
+		s, err := again.Settings("", nil)
+		if err != nil {
+			t.Fatalf("%s %q: set, but not understood: %v", key.Name, text, err)
+		}
+		if got, want := s.Values()[key.Name], plain(file.root.find(key.Name).value); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s %q: got %v, want %v", key.Name, text, got, want)
+		}
+		if _, err := Seeds(s.Seeds); err != nil && !errors.Is(err, ErrValue) {
+			t.Errorf("%s %q: %v", key.Name, text, err)
 		}
 	})
 }

@@ -41,21 +41,21 @@ type Key struct {
 // keys is the table of section 9 of the protocol, but for parent, profile and
 // version, which say something of the file.
 var keys = []Key{
-	{"nodeid", Text, "the node's ID; %n is the host name, %u something random, and so is what follows a / at its end"},
+	{"nodeid", Text, "the ID of the node"},
 	{"secret", Text, "the secret that all nodes of the mesh share"},
-	{"cert", Bundle, "the certificate that all nodes of the mesh share, with its key"},
+	{"cert", Bundle, "the certificate and key that all nodes of the mesh share"},
 	{"seeds", Address, "addresses of nodes to be connected with"},
 	{"binds", Address, "addresses to listen on"},
 	{"services", Services, "what is to run in the node"},
-	{"secure", Switch, "refuse requests of other nodes to spawn and to call functions"},
-	{"monitor_timeout", Seconds, "after how many seconds a node that cannot be reached is given up (30)"},
-	{"connect_interval", Seconds, "how many seconds an attempt to connect may take before the next address (2)"},
+	{"secure", Switch, "let no other node spawn or call functions here"},
+	{"monitor_timeout", Seconds, "after what time a node is given up (30)"},
+	{"connect_interval", Seconds, "how long one address of a node is tried (2)"},
 	{"framing_format", Names, "framings to use, best first"},
-	{"auth_accept", Names, "authentication methods that others may use, best first"},
-	{"auth_offer", Names, "authentication methods to use, best first (Perl only)"},
-	{"autocork", Switch, "gather what is sent before it is written (Perl only; others always do)"},
-	{"nodelay", Switch, "send small packets at once (Perl only; others always do)"},
-	{"eval", Code, "code to be run at the start (Perl only)"},
+	{"auth_accept", Names, "authentication methods for others to use"},
+	{"auth_offer", Names, "authentication methods to use (only Perl)"},
+	{"autocork", Switch, "gather what is sent (only Perl)"},
+	{"nodelay", Switch, "send small packets at once (only Perl)"},
+	{"eval", Code, "code to run at the start (only Perl)"},
 }
 
 // Keys returns the keys that AEMP programs know.

@@ -8,6 +8,9 @@ import (
 	"syscall"
 )
 
+// closeToRename: the file keeps the lock until it has its new name.
+const closeToRename = false
+
 // tryLock locks a file if nobody else has. The lock ends with the file, also
 // when the process is killed.
 func tryLock(f *os.File) (bool, error) {

@@ -77,6 +77,9 @@ func update(ctx context.Context, path string, edit func(*File) error, write func
 	if err := backup(path); err != nil {
 		return fmt.Errorf("profile: backup: %w", err)
 	}
+	if closeToRename {
+		next.Close()
+	}
 	if err := os.Rename(next.Name(), path); err != nil {
 		return fmt.Errorf("profile: replace: %w", err)
 	}

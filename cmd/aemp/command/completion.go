@@ -42,13 +42,14 @@ complete -F _aemp aemp
 	zshCompletion = `#compdef aemp
 # zsh completion for aemp: source <(aemp completion zsh), or a file _aemp in $fpath
 _aemp() {
-    local line
+    local line tab=$'\t'
     local -a candidates
     for line in ${(f)"$(aemp __complete "${(@)words[2,$CURRENT]}" 2>/dev/null)"}; do
         if [[ $line == :file ]]; then
             _files
         else
-            candidates+=("${${line%%$'\t'*}//:/\\:}:${line#*$'\t'}")
+            line=${line//:/\\:}
+            candidates+=("${line/$tab/:}")
         fi
     done
     (( $#candidates )) && _describe -t aemp aemp candidates

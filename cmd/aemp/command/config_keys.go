@@ -1,9 +1,12 @@
 package command
 
 import (
+	"bufio"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -34,6 +37,9 @@ var valuePlaceholders = map[profile.Kind]string{
 	profile.Services: "service,...",
 }
 
+// standardInput is the argument that stands for what is read from there.
+const standardInput = "-"
+
 // keyLong says more of some keys.
 var keyLong = map[string]string{
 	"nodeid": `In a node ID, %n stands for the name of the host, and %u for something random; so does
@@ -41,7 +47,15 @@ what follows a slash at its end, which is for profiles that many processes share
 "anon/". Without a node ID, a node takes the name of its profile and something
 random.`,
 	"secret": `Whoever knows the secret belongs to the mesh. It is kept in the configuration
-file, which only its owner can read.`,
+file, which only its owner can read. If it is -, it is read from standard input,
+so that nobody sees it on the command line.`,
+	"monitor_timeout": `It is in seconds: so long messages wait for a connection to their node, and the
+monitors on the node with them.`,
+	"connect_interval": `It is in seconds.`,
+	"framing_format": `The best comes first. Perl programs may know others than Portmesh does (msgpack, cbor,
+json, storable); of those, each program takes what it knows.`,
+	"auth_accept": `The best comes first: tls_sha3_512, hmac_sha3_512, tls_md6_64_256, hmac_md6_64_256,
+tls_anon, cleartext. Without auth_accept, it is all of them.`,
 	"seeds": `Seeds are addresses at which nodes can be expected that run for long; through them a
 node finds all others. Without a port, it is 4040. A number is a port of this
 host. It does no harm if a node is its own seed.
@@ -78,6 +92,9 @@ func setKey(name, group string) *Command {
 		Long:    keyLong[name],
 		Run: func(_ context.Context, c *Call) error {
 			v, err := keyValue(key, c.Args[0])
+			if name == "secret" && v == standardInput {
+				v, err = c.readLine()
+			}
 			if err != nil {
 				return configError(err)
 			}
@@ -152,9 +169,9 @@ and talk to no others.`,
 			Args:    "<file>",
 			Short:   "set cert: the certificate that all nodes of the mesh share, with its key",
 			Long: `The file holds the private key, its certificate, and any further certificates that
-are to be trusted, in PEM. What it holds is copied.`,
+are to be trusted, in PEM. What it holds is copied. - means standard input.`,
 			Run: func(_ context.Context, c *Call) error {
-				bundle, err := os.ReadFile(c.Text(0))
+				bundle, err := c.readFile(c.Text(0))
 				if err != nil {
 					return err
 				}
@@ -166,6 +183,23 @@ are to be trusted, in PEM. What it holds is copied.`,
 		},
 		deleteKey("cert", identityGroup),
 	}
+}
+
+// readFile reads a file, or standard input.
+func (c *Call) readFile(path string) ([]byte, error) {
+	if path == standardInput {
+		return io.ReadAll(c.Stdin)
+	}
+	return os.ReadFile(path)
+}
+
+// readLine reads the first line of standard input.
+func (c *Call) readLine() (string, error) {
+	scanner := bufio.NewScanner(c.Stdin)
+	if !scanner.Scan() || scanner.Text() == "" {
+		return "", fmt.Errorf("standard input is empty: %w", errors.Join(scanner.Err(), profile.ErrValue))
+	}
+	return scanner.Text(), nil
 }
 
 // groupOf returns the heading for a list: "Configuration: seeds".

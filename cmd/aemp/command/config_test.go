@@ -187,6 +187,23 @@ func TestSetCert(t *testing.T) {
 	}
 }
 
+// TestStandardInput: what is secret need not be on the command line.
+func TestStandardInput(t *testing.T) {
+	tool, path := configTool(t, "")
+	tool.Stdin = strings.NewReader("hush hush\nand more\n")
+	if got := runTool(t, tool, "secret", "-"); got != (result{}) || content(t, path) != `{"secret":"hush hush"}` {
+		t.Errorf("got %+v, %s", got, content(t, path))
+	}
+	tool.Stdin = strings.NewReader("\n")
+	if got := runTool(t, tool, "secret", "-"); got.code != ExitUsage || !strings.Contains(got.errors, "standard input is empty") {
+		t.Errorf("got %+v", got)
+	}
+	tool.Stdin = strings.NewReader("no certificate")
+	if got := runTool(t, tool, "cert", "-"); got.code != ExitUsage || !strings.Contains(got.errors, "want a private key") {
+		t.Errorf("got %+v", got)
+	}
+}
+
 const exampleConfig = `{"secret":"s","seeds":["a"],"version":1,"profile":{"p":{"parent":"q","nodeid":"n","x":[1]},"q":{"secure":1}}}`
 
 // TestShow: what is printed, byte for byte.
