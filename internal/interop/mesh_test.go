@@ -31,10 +31,15 @@ type goNode struct {
 // start starts a node of ours with the given seeds.
 func start(t *testing.T, id actor.NodeID, seeds ...string) goNode {
 	t.Helper()
+	return startWith(t, id, registry.Config{}, seeds...)
+}
+
+func startWith(t *testing.T, id actor.NodeID, options registry.Config, seeds ...string) goNode {
+	t.Helper()
 	sys := actor.NewSystem(actor.WithLogger(slog.New(slog.DiscardHandler)))
 	r, err := registry.Start(t.Context(), sys, remote.Config{
 		NodeID: id, Secret: secret, Listen: []string{"127.0.0.1:0"}, Seeds: seeds,
-	}, registry.Config{})
+	}, options)
 	if err != nil {
 		t.Fatal(err)
 	}

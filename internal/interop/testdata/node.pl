@@ -26,6 +26,12 @@ sub echo {
 }
 echo "$NODE#echo";
 
+# what others may spawn
+sub Adder::init {
+   my ($x) = @_;
+   rcv $SELF, add => sub { my ($y, $reply) = @_; snd $reply, sum => $x + $y };
+}
+
 $| = 1;
 no warnings "once";
 my $binds = $AnyEvent::MP::Kernel::BINDS || $AnyEvent::MP::Kernel::LISTENER; # generation 2, 1
