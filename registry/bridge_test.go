@@ -133,6 +133,23 @@ func TestBridge(t *testing.T) {
 	young.hear(` ["g_found", "old", null]`)
 }
 
+// A bridge without any node of generation 2 works.
+func TestBridgeAlone(t *testing.T) {
+	r := startWith(t, "go", registry.Config{Bridge: []string{"workers"}})
+	port := newPort(t, r)
+	undo, err := r.Register("workers", port, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	watchGroup(t, r, "workers")(port)
+	old := dialOld(t, "old", address(r))
+	old.hearPrefix(`GLOBAL ["set", {"workers": ["go#`)
+	undo()
+	old.hearPrefix(`GLOBAL ["reg0", "workers", "go#`)
+	old.tell("set", map[string][]string{"workers": {"old#1"}})
+	wait(t, r, "workers", map[string]any{"old#1": nil})
+}
+
 // Two bridges make no loop: what is gone at its origin is gone everywhere.
 func TestTwoBridges(t *testing.T) {
 	options := registry.Config{Bridge: []string{"workers"}}

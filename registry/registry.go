@@ -40,7 +40,7 @@ type Config struct {
 	// were connected: with messages, monitors, kills and spawns, but not with data
 	// connections. For each node that others may want to reach, the bridge listens
 	// on a port of its own, at the host of the first address in Listen. A mesh may
-	// have several bridges. Nil means none.
+	// have several bridges. One without a seed is a global node. Nil means none.
 	Bridge []string
 }
 
@@ -131,7 +131,9 @@ func Start(ctx context.Context, sys *actor.System, config remote.Config, options
 	if len(r.listening) > 0 {
 		r.local.set(familyAddresses, string(node.ID()), anyList(r.listening))
 	}
-	if options.Global {
+	// Where there is no seed, nobody of generation 1 will ask a bridge to be the
+	// global node that it needs.
+	if options.Global || len(options.Bridge) > 0 && len(config.Seeds) == 0 {
 		r.becomeGlobal()
 	}
 	r.mu.Unlock()
