@@ -7,6 +7,7 @@ import (
 	"github.com/portmesh/portmesh/actor"
 	"github.com/portmesh/portmesh/internal/perltest"
 	"github.com/portmesh/portmesh/registry"
+	"github.com/portmesh/portmesh/remote"
 )
 
 // Perl nodes of the two generations work together through a Go node: they find
@@ -14,7 +15,7 @@ import (
 // other is killed and when it comes back.
 func TestInteropBridge(t *testing.T) {
 	perl1, perl2 := perltest.Generation(t, 1), perltest.Generation(t, 2)
-	bridge := startWith(t, "go", registry.Config{Bridge: []string{"echoes"}})
+	bridge := startWith(t, remote.Config{NodeID: "go"}, registry.Config{Bridge: []string{"echoes"}})
 	startPerl(t, perl1, "old", bridge.address())
 	young := startPerl(t, perl2, "young", bridge.address())
 	for _, node := range []actor.NodeID{"old", "young"} {

@@ -31,15 +31,14 @@ type goNode struct {
 // start starts a node of ours with the given seeds.
 func start(t *testing.T, id actor.NodeID, seeds ...string) goNode {
 	t.Helper()
-	return startWith(t, id, registry.Config{}, seeds...)
+	return startWith(t, remote.Config{NodeID: id, Seeds: seeds}, registry.Config{})
 }
 
-func startWith(t *testing.T, id actor.NodeID, options registry.Config, seeds ...string) goNode {
+func startWith(t *testing.T, config remote.Config, options registry.Config) goNode {
 	t.Helper()
+	config.Secret, config.Listen = secret, []string{"127.0.0.1:0"}
 	sys := actor.NewSystem(actor.WithLogger(slog.New(slog.DiscardHandler)))
-	r, err := registry.Start(t.Context(), sys, remote.Config{
-		NodeID: id, Secret: secret, Listen: []string{"127.0.0.1:0"}, Seeds: seeds,
-	}, options)
+	r, err := registry.Start(t.Context(), sys, config, options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +73,12 @@ type perlNode struct {
 
 func startPerl(t *testing.T, perl perltest.Perl, id string, seeds ...string) perlNode {
 	t.Helper()
-	cmd := perl.Command(append([]string{"testdata/node.pl", id, secret}, seeds...)...)
+	return startPerlWith(t, perl, "{}", id, seeds...)
+}
+
+func startPerlWith(t *testing.T, perl perltest.Perl, config, id string, seeds ...string) perlNode {
+	t.Helper()
+	cmd := perl.CommandWith(t, config, append([]string{"testdata/node.pl", id, secret}, seeds...)...)
 	cmd.Stderr = t.Output()
 	p := proctest.StartCommand(t, cmd)
 	return perlNode{p, p.Line()}

@@ -4,6 +4,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -74,6 +75,7 @@ func perlTool(t *testing.T, perl perltest.Perl) {
 			t.Errorf("got %q, %v", out, err)
 		}
 		want(t, `.*"seed".*`, "eval", "other", "AnyEvent::MP::Kernel::up_nodes")
+		want(t, strconv.Itoa(os.Getpid()), "eval", "other", "$$")
 	})
 	t.Run("trace", func(t *testing.T) {
 		out, err := tool(t, "trace", "seed")
@@ -107,6 +109,7 @@ func perlTool(t *testing.T, perl perltest.Perl) {
 		}
 		say("=seed", "seed"+prompt)
 		say("6 * 7", "this node does not evaluate code")
+		say("AnyEvent::MP::Kernel::up_nodes", `"other"`)
 		if perl.Generation() == 2 {
 			say("=", "nodes: aemp/")
 		} else {

@@ -114,25 +114,31 @@ func (p Perl) Name() string { return "AnyEvent-MP-" + p.Version }
 
 // Command returns a command that runs a script, with the given arguments, under
 // no configuration but that of the script.
-func (p Perl) Command(args ...string) *exec.Cmd {
-	cmd := exec.Command(p.Path, args...)
-	cmd.Env = append(os.Environ(), "PERL_ANYEVENT_MP_RC="+os.DevNull)
-	return cmd
+func (p Perl) Command(args ...string) *exec.Cmd { return p.command(os.DevNull, args) }
+
+// CommandWith returns a command that does so under that configuration, a text in
+// the format of Perl's file.
+func (p Perl) CommandWith(t testing.TB, config string, args ...string) *exec.Cmd {
+	t.Helper()
+	rc := filepath.Join(t.TempDir(), "rc")
+	if err := os.WriteFile(rc, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return p.command(rc, args)
 }
 
-// Tool returns a command that runs Perl's own aemp under that configuration, a
-// text in the format of its file. The test is skipped if the tool is not
-// installed.
+// Tool returns a command that runs Perl's own aemp under that configuration. The
+// test is skipped if the tool is not installed.
 func (p Perl) Tool(t testing.TB, config string, args ...string) *exec.Cmd {
 	t.Helper()
 	if p.tool == "" {
 		t.Skipf("NOT RUN: %s is installed without its tool aemp; nothing was tried with that", p.Name())
 	}
-	rc := filepath.Join(t.TempDir(), "rc")
-	if err := os.WriteFile(rc, []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(p.Path, append([]string{p.tool}, args...)...)
+	return p.CommandWith(t, config, append([]string{p.tool}, args...)...)
+}
+
+func (p Perl) command(rc string, args []string) *exec.Cmd {
+	cmd := exec.Command(p.Path, args...)
 	cmd.Env = append(os.Environ(), "PERL_ANYEVENT_MP_RC="+rc)
 	return cmd
 }
