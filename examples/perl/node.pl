@@ -1,6 +1,6 @@
 #!/usr/bin/perl
-# The Perl half of the example: a node of AnyEvent::MP (1.x or 2.x, from CPAN)
-# that spawns a port on the Go node, and lets the Go node spawn one here.
+# A Perl half of the example: a node of AnyEvent::MP (1.x or 2.x, from CPAN) that
+# spawns a port on the Go node, and lets the Go node spawn one here.
 #
 #    perl examples/perl/node.pl [ADDRESS [SECRET]]
 #
@@ -18,22 +18,22 @@ my $secret  = $ARGV[1] // "portmesh-example";
 $| = 1;
 sub note { print "   [perl] ", @_, "\n" }
 
-my $left  = 2;       # things to do: ours and theirs
-my $done  = AE::cv;
+my $left = 2;       # things to do: ours and theirs
+my $done = AE::cv;
 sub finished { $done->send unless --$left }
 
-# Go spawns this one. It counts the words of the texts that it gets, and sends
-# the number to the port that the message ends with.
+# Go spawns this one. It counts the words of the texts that it gets, and dies with
+# the port that it was spawned for.
 sub Counter::init {
-   my ($name) = @_;
+   my ($owner, $name) = @_;
    note "$name is spawned by Go as $SELF";
-   rcv $SELF,
-      count => sub {
-         my ($text, $reply) = @_;
-         my @words = split " ", $text;
-         note "$name counts \"$text\"";
-         snd $reply, counted => $text, scalar @words;
-      };
+   mon $owner, $SELF;
+   rcv $SELF, count => sub {
+      my ($text, $reply) = @_;
+      my @words = split " ", $text;
+      note "$name counts \"$text\"";
+      snd $reply, counted => scalar @words;
+   };
    mon $SELF, sub {
       note "$name was killed: @_";
       finished;
@@ -43,18 +43,19 @@ sub Counter::init {
 # This is what Perl does to Go.
 sub visit {
    my ($go) = @_;
-   my $greeter = spawn $go, "Greeter::init", "from Perl";
+   snd $go, "Example::visit";                     # a function there: it visits us, too
+   my $me = port;
+   my $greeter = spawn $go, "Greeter::init", $me;
    note "spawned $greeter";
-   my $answer = port;
-   rcv $answer, hello => sub {
+   # Without the time, in seconds, cal would call this again when the greeter dies.
+   cal $greeter, greet => "Larry", sub {
       note "the answer is: @_";
-      kil $greeter, "thanks", "that was all";
-   };
+      kil $me, "bye", "it was nice";              # and the greeter dies with us
+   }, 10;
    mon $greeter, sub {
       note "the greeter died: @_";
       finished;
    };
-   snd $greeter, greet => "Larry", $answer;
 }
 
 configure
@@ -66,7 +67,7 @@ configure
 my $nodes = AnyEvent::MP::Kernel::mon_nodes sub {
    my ($node, $is_up) = @_;
    note "node $node is ", $is_up ? "up" : "down";
-   visit ($node) if $is_up;
+   visit ($node) if $is_up and $node eq "go";
 };
 
 my $timeout = AE::timer 30, 0, sub { die "no Go node at $address within 30 seconds\n" };
