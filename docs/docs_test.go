@@ -36,6 +36,16 @@ func read(t *testing.T, path string) string {
 	return string(text)
 }
 
+// goFiles returns the paths of the Go files in a folder.
+func goFiles(t *testing.T, dir string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%s: %v, %v", dir, files, err)
+	}
+	return files
+}
+
 var (
 	link = regexp.MustCompile(`\]\(([^)]*)\)`)
 	code = regexp.MustCompile("(?s)```.*?```|`[^`]*`")
