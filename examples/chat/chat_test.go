@@ -2,12 +2,14 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/portmesh/portmesh/aemp"
+	"github.com/portmesh/portmesh/internal/perltest"
 	"github.com/portmesh/portmesh/internal/proctest"
 )
 
@@ -139,5 +141,26 @@ func TestBadArguments(t *testing.T) {
 		if err == nil || !strings.Contains(out, want) {
 			t.Errorf("%q: got %v\n%s\nwant %q", args, err, out, want)
 		}
+	}
+}
+
+// A Perl program is a member like any other.
+func TestInterop(t *testing.T) {
+	perl := perltest.Generation(t, 2)
+	_, seed := startServer(t, "red", nowhere)
+	anna := startClient(t, "anna", seed)
+	larry := proctest.StartCommand(t, exec.Command(perl.Path, "member.pl", "larry", seed))
+	larry.Expect("* you are on red, with: anna")
+	anna.Expect("* larry came to red")
+	anna.Input("there is more than one way to do it – größer")
+	larry.Expect("anna: there is more than one way to do it – größer")
+	larry.Input("süß")
+	anna.Expect("larry: süß")
+	second := proctest.StartCommand(t, exec.Command(perl.Path, "member.pl", "larry", seed))
+	second.Expect(`refused: the name "larry" is taken`)
+	larry.Input("/quit")
+	anna.Expect("* larry left")
+	if err := larry.Wait(); err != nil {
+		t.Error(err)
 	}
 }

@@ -95,7 +95,7 @@ func say(ctx context.Context, text, seed string) error {
 
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	all, err := reg.Family(ctx, rooms)
+	all, err := reg.WaitFor(ctx, rooms)
 	if err != nil {
 		return err
 	}
