@@ -177,10 +177,10 @@ func (h *handshake) run(ctx context.Context, nc net.Conn) (c *Conn, err error) {
 	plain := nc
 	defer func() {
 		// The writer may be stuck in the connection. Where it is ourselves at
-		// the other end, our greeting has to get there first, so that both
-		// ends find it out, whichever is faster: only the one that dialled
-		// has a use for it. The deadline ends that if nothing else does.
-		if err != nil && !errors.Is(err, ErrSelf) {
+		// the other end, or a node that is connected, our greeting has to get
+		// there first, so that the end that has dialled learns whom it has
+		// found. The deadline ends that if nothing else does.
+		if err != nil && !errors.Is(err, ErrSelf) && !errors.Is(err, ErrConnected) {
 			plain.Close()
 		}
 		w.close()

@@ -273,6 +273,19 @@ func TestSelf(t *testing.T) {
 	}
 }
 
+// Whoever dials a node that is connected already learns which one it is, however
+// soon that refuses.
+func TestRefusedPeerLearnsWhoRefused(t *testing.T) {
+	for range 50 {
+		refusing := config("b")
+		refusing.Admit = func(*aemp.Greeting) (func(context.Context) error, error) { return nil, aemp.ErrConnected }
+		_, _, aerr, berr := shake(t, config("a"), refusing)
+		if failed := new(aemp.HandshakeError); !errors.As(aerr, &failed) || failed.Peer != "b" || !errors.Is(berr, aemp.ErrConnected) {
+			t.Fatalf("got errors %v and %v, want one that names b and ErrConnected", aerr, berr)
+		}
+	}
+}
+
 // A peer that stops talking costs no more than the handshake timeout, wherever
 // it stops.
 func TestHandshakeTimeout(t *testing.T) {
