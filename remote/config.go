@@ -51,8 +51,18 @@ type Config struct {
 	// to the node as soon as Start has succeeded; Close closes them.
 	Listeners []net.Listener
 	// Seeds are addresses of nodes to be connected with, "host:port", whatever
-	// their names are. They are tried for ever.
+	// their names are. They are tried for ever, after 0.6 to 1.2 seconds first
+	// and at most after the monitor timeout. One of them may be this node.
+	//
+	// An entry may also be several addresses with commas between, or a host name
+	// that stands for several, which is looked up anew now and then. Each of
+	// them is tried, so that one name can be that of all seeds; but while one is
+	// connected, no word is lost about the others.
 	Seeds []string
+	// LookupHost returns the addresses of a host name among the seeds, as
+	// [net.Resolver.LookupHost] does. Nil means to ask the system; or, if there
+	// is a Dial, that this gets the names as they are.
+	LookupHost func(ctx context.Context, host string) ([]string, error)
 	// Resolve returns the addresses at which a node listens, best first. It
 	// is asked when there is something to be sent to a node that is not
 	// connected. Nil, or no address, means to wait for the node to connect to
@@ -140,6 +150,9 @@ func (c Config) withDefaults() Config {
 		c.Allow = func(actor.NodeID, string) bool { return false }
 	}
 	if c.Dial == nil {
+		if c.LookupHost == nil {
+			c.LookupHost = net.DefaultResolver.LookupHost
+		}
 		d := net.Dialer{KeepAliveConfig: keepAlive, Control: setUserTimeout(c.MonitorTimeout)}
 		c.Dial = func(ctx context.Context, address string) (net.Conn, error) {
 			return d.DialContext(ctx, "tcp", address)
@@ -173,8 +186,8 @@ func (c Config) validate() error {
 			return fmt.Errorf("remote: Config.%s is negative", name)
 		}
 	}
-	for _, seed := range c.Seeds {
-		if _, _, err := net.SplitHostPort(seed); err != nil {
+	for _, entry := range c.Seeds {
+		if _, err := parseSeed(entry); err != nil {
 			return fmt.Errorf("remote: Config.Seeds: %w", err)
 		}
 	}

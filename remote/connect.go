@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"sync"
 	"syscall"
@@ -187,87 +186,22 @@ func (n *Node) enter(id actor.NodeID) (*peer, error) {
 	}
 }
 
+// hungUp reports whether a handshake failed because the peer ended the
+// connection.
+func hungUp(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) }
+
 // logHandshake tells of a failure once. What is part of normal life is not
 // worth a warning.
 func (n *Node) logHandshake(what, address string, err error) {
 	var failed *aemp.HandshakeError
-	// A peer that goes away without a word may be a probe, or ourselves.
-	silent := errors.As(err, &failed) && failed.Phase == aemp.PhaseGreeting &&
-		(errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET))
-	if silent || errors.Is(err, aemp.ErrConnected) || errors.Is(err, aemp.ErrSelf) || n.ctx.Err() != nil {
+	// A peer that goes away without a word may be a probe, or ourselves. When
+	// both sides dial at once, one of the two connections ends so.
+	expected := errors.As(err, &failed) && hungUp(err) && (failed.Phase == aemp.PhaseGreeting || n.isComing(failed.Peer))
+	if expected || errors.Is(err, aemp.ErrConnected) || errors.Is(err, aemp.ErrSelf) || n.ctx.Err() != nil {
 		n.log.Debug(what, "address", address, "err", err)
 		return
 	}
 	n.log.Warn(what, "address", address, "err", err)
-}
-
-// The delays between attempts to reach a seed (section 6 of the protocol): they
-// start at 0.6 to 1.2 seconds, double, and stop growing at the monitor timeout.
-const seedDelay = 600 * time.Millisecond
-
-// seedLoop keeps a connection to the node at an address, whoever that is,
-// until the node closes or it turns out to be ourselves.
-func (n *Node) seedLoop(address string) {
-	delay := seedDelay
-	var last string // what was logged last, so that it is logged once
-	for n.ctx.Err() == nil {
-		id, err := n.dial(n.ctx, address)
-		switch {
-		case errors.Is(err, aemp.ErrSelf):
-			n.log.Info("seed is this node", "address", address)
-			n.publish(SeedUp{address, n.ID()})
-			return
-		case err == nil || errors.Is(err, aemp.ErrConnected):
-			delay, last = seedDelay, ""
-			n.publish(SeedUp{address, id})
-			n.waitDown(id)
-		case failure(err) != last:
-			last = failure(err)
-			n.logHandshake("seed cannot be reached", address, err)
-			n.publish(SeedFailed{address, err})
-		}
-		if !n.sleep(delay + rand.N(delay)) {
-			return
-		}
-		delay = min(2*delay, n.cfg.MonitorTimeout)
-	}
-}
-
-// failure is what is worth a line of the log when a seed cannot be reached: not
-// which side of TLS has found out, and not from which port of ours it was
-// tried.
-func failure(err error) string {
-	var errno syscall.Errno
-	switch {
-	case errors.Is(err, aemp.ErrTLS):
-		return aemp.ErrTLS.Error()
-	case errors.As(err, &errno):
-		return errno.Error()
-	}
-	return err.Error()
-}
-
-// waitDown waits until a node is not connected.
-func (n *Node) waitDown(id actor.NodeID) {
-	for {
-		n.mu.RLock()
-		p := n.peers[id]
-		n.mu.RUnlock()
-		if p == nil {
-			return
-		}
-		p.mu.Lock()
-		changed, up := p.changes(), p.link != nil
-		p.mu.Unlock()
-		if !up {
-			return
-		}
-		select {
-		case <-changed:
-		case <-n.ctx.Done():
-			return
-		}
-	}
 }
 
 // sleep waits, and returns whether the node is still open.

@@ -44,17 +44,19 @@ type NodeDown struct {
 	Reason actor.Reason
 }
 
-// A SeedUp event is published when the node at the address of a seed is
+// A SeedUp event is published when the node at an address of a seed is
 // connected, each time anew, next to its NodeUp and in either order. If the
-// node is this one itself, that is found out once.
+// node is this one itself, that is found out once. An entry of [Config.Seeds]
+// may stand for several addresses, and a node may be at several of them.
 type SeedUp struct {
 	Address string
 	Node    actor.NodeID
 }
 
 // A SeedFailed event is published when a seed could not be reached, once for
-// each cause: attempts go on. The error wraps one of package aemp, or that of
-// the network.
+// each cause: attempts go on. The address is the entry of [Config.Seeds]; if it
+// stands for several, none could be reached. The error wraps one of package aemp,
+// or that of the network or of the look-up, for each of them.
 type SeedFailed struct {
 	Address string
 	Err     error
@@ -131,8 +133,10 @@ func Start(ctx context.Context, sys *actor.System, config Config) (*Node, error)
 	for _, l := range n.listeners {
 		n.goroutines.Go(func() { n.acceptLoop(l) })
 	}
-	for _, seed := range cfg.Seeds {
-		n.goroutines.Go(func() { n.seedLoop(seed) })
+	for _, entry := range cfg.Seeds {
+		hosts, _ := parseSeed(entry) // has been validated
+		s := &seed{n: n, entry: entry, hosts: hosts, addresses: make(map[string]*seedAddress)}
+		n.goroutines.Go(s.run)
 	}
 	return n, nil
 }
