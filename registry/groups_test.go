@@ -72,6 +72,7 @@ func TestPortGroups(t *testing.T) {
 		t.Fatal(err)
 	}
 	perl.hear(`GLOBAL ["reg1", "workers", "` + string(second) + `"]`)
+	expect(mine, second, "perl#b") // or else the two changes may become none
 	r.Node().System().Kill(second)
 	perl.hear(`GLOBAL ["reg0", "workers", "` + string(second) + `"]`)
 	expect(mine, "perl#b")
