@@ -85,6 +85,11 @@ type Registry struct {
 // first. The context bounds the start only. Closing the registry closes the
 // node.
 func Start(ctx context.Context, sys *actor.System, config remote.Config, options Config) (*Registry, error) {
+	// More than the node looks at what the profile says.
+	config, err := config.WithProfile(ctx)
+	if err != nil {
+		return nil, err
+	}
 	r := &Registry{
 		sys:     sys,
 		local:   make(database),
