@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"slices"
@@ -144,6 +145,34 @@ func TestMistakes(t *testing.T) {
 			t.Errorf("%q: got %+v, want %q", test.args, got, test.want)
 		}
 	}
+}
+
+// FuzzCommandLine: no command line breaks the parser, or completion.
+func FuzzCommandLine(f *testing.F) {
+	for _, line := range []string{"one x none", `all p {"a":1} --x`, "--json -- db get f", `["all","p",[1]]`, "db", "one [::1]:5", "all --count 3 --", "help help --timeout=1h", "\"x\" -h"} {
+		f.Add(line)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		tool := testTool()
+		env := &Env{Tool: tool, flags: make(map[string]any), output: &output{w: io.Discard}}
+		args := strings.Split(line, " ")
+		calls, err := tool.parse(env, args)
+		if err != nil && exitCode(t.Context(), err) != ExitUsage {
+			t.Errorf("%q: no error of usage: %v", args, err)
+		}
+		if err == nil {
+			for _, c := range calls {
+				if len(c.Args) < c.least && !c.help || c.most >= 0 && len(c.Args) > c.most {
+					t.Errorf("%q: %s has %d arguments", args, c.Command.Name, len(c.Args))
+				}
+			}
+		}
+		for _, candidate := range env.complete(args) {
+			if word, _, _ := strings.Cut(candidate, "\t"); !strings.HasPrefix(word, args[len(args)-1]) && candidate != ":file" {
+				t.Errorf("%q is completed to %q", line, candidate)
+			}
+		}
+	})
 }
 
 func TestExitCodes(t *testing.T) {

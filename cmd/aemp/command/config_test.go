@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -71,6 +72,7 @@ func TestConfig(t *testing.T) {
 		{``, `setbinds *`, `{"binds":["*"]}`},
 		{``, `binds *:*,4040,*:4041`, `{"binds":["*:*","4040","*:4041"]}`},
 		{``, `binds "[::1]:4040"`, `{"binds":["[::1]:4040"]}`},
+		{``, `binds [::1]:4040 addbind [fe80::1%lo]:* addbind [::2]`, `{"binds":["[::1]:4040","[fe80::1%lo]:*","[::2]"]}`},
 		{`{"binds":["*"]}`, `delbinds`, `{}`},
 		{`{"binds":["*"]}`, `addbind host:1 delbind *`, `{"binds":["host:1"]}`},
 		{``, `setservices a::,b`, `{"services":["a::","b"]}`},
@@ -308,6 +310,23 @@ func TestReadOnlyHome(t *testing.T) {
 	got := runTool(t, tool, "secret", "s")
 	if got.code != ExitFailed || !strings.Contains(got.errors, filepath.Join(home, ".perl-anyevent-mp")) || !strings.Contains(got.errors, "nothing was changed") {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// TestFullDisk: the kernel refuses to write a single byte.
+func TestFullDisk(t *testing.T) {
+	_, path := configTool(t, exampleConfig)
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", `trap "" XFSZ; ulimit -f 0; exec "$0" gensecret`, os.Args[0])
+	cmd.Env = append(os.Environ(), "PORTMESH_TEST_AEMP=1", profile.EnvFile+"="+path)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	err := cmd.Run()
+	if cmd.ProcessState.ExitCode() != ExitFailed || !strings.Contains(stderr.String(), "file too large; nothing was changed") {
+		t.Errorf("got %v, %s", err, &stderr)
+	}
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if text, _ := os.ReadFile(path); string(text) != exampleConfig || len(entries) != 1 {
+		t.Errorf("the file is %s, beside it are %v, %v", text, entries, err)
 	}
 }
 

@@ -9,7 +9,8 @@
 //
 //	aemp gensecret profile server nodeid anon/ seeds doomed:4040
 //
-// An argument that begins with [, { or " is JSON. If the first begins with [,
+// An argument that begins with [, { or " is JSON, unless it is an IPv6 address, as
+// in [::1]:4040. If the first begins with [,
 // it must be the only one, and the list replaces it:
 //
 //	aemp '["snd", "doomed#log", {"level": 3}]'

@@ -101,7 +101,7 @@ var environment = []struct{ name, text string }{
 const manIntroduction = `
 Subcommands follow each other on one command line, and each takes the arguments that it knows of. The whole line is read before anything is done.
 
-An argument that begins with [, { or " is JSON. If the first argument begins with [, it must be the only one: the list replaces all arguments.
+An argument that begins with [, { or " is JSON, unless it is an IPv6 address, as in [::1]:4040. If the first argument begins with [, it must be the only one: the list replaces all arguments.
 
 Flags stand where a subcommand could stand, or among the arguments of one; but behind the first argument of a subcommand that takes any number of arguments, everything is an argument. A lone "--" makes the next words arguments.`
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -35,7 +36,7 @@ func readWords(args []string) ([]word, error) {
 	}
 	var words []word
 	for i, arg := range args {
-		if arg == "" || !strings.Contains(`[{"`, arg[:1]) {
+		if arg == "" || !strings.Contains(`[{"`, arg[:1]) || isIPv6(arg) {
 			words = append(words, word{value: arg})
 			continue
 		}
@@ -46,6 +47,14 @@ func readWords(args []string) ([]word, error) {
 		words = append(words, word{v, true})
 	}
 	return words, nil
+}
+
+// isIPv6 reports whether an argument begins with an IPv6 address in brackets,
+// as in [::1]:4040. There is no JSON like that.
+func isIPv6(arg string) bool {
+	host, _, ok := strings.Cut(strings.TrimPrefix(arg, "["), "]")
+	address, err := netip.ParseAddr(host)
+	return ok && arg[0] == '[' && err == nil && address.Is6()
 }
 
 // readJSON reads one value; its numbers are of type [json.Number].
