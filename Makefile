@@ -33,6 +33,10 @@ check: ## check formatting, vet, and that go.mod is tidy
 	$(GO) mod tidy -diff
 	$(GO) mod verify
 
+.PHONY: lint
+lint: ## run golangci-lint, of the version in .ci/tools/go.mod
+	$(GO) tool -modfile=.ci/tools/go.mod golangci-lint run ./...
+
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME
 	@set -e; for pkg in $$($(GO) list ./...); do \

@@ -2,6 +2,7 @@ package actor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -110,7 +111,7 @@ func (r *reply) finish(res result) {
 	if stop != nil {
 		stop()
 	}
-	if res.err != context.Canceled {
+	if !errors.Is(res.err, context.Canceled) {
 		done(res)
 	}
 }

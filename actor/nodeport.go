@@ -169,7 +169,7 @@ func stringArg(args Message, i int) (string, bool) {
 	if len(args) <= i || args[i] == nil {
 		return "", false
 	}
-	err := Message(args[i:]).Scan(&text)
+	err := args[i:].Scan(&text)
 	return text, err == nil
 }
 

@@ -327,7 +327,7 @@ func TestScanUndef(t *testing.T) {
 	if err := (aemp.Message{nil}).Scan(&before); err != nil || before != nil {
 		t.Errorf("into an interface: got %v, %v, want nil", before, err)
 	}
-	var e error = errors.New("before")
+	e := errors.New("before")
 	if err := (aemp.Message{nil}).Scan(&e); err != nil || e != nil {
 		t.Errorf("into an error: got %v, %v, want nil", e, err)
 	}

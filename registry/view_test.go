@@ -88,7 +88,7 @@ func TestViewModel(t *testing.T) {
 	for step := range 20000 {
 		owner := actor.NodeID(one("a", "b", "c", "A", "x", "y"))
 		var c changes
-		what := ""
+		var what string
 		if random.IntN(10) > 0 {
 			family, set, del := one("f", "g"), make(map[string]any), []string(nil)
 			for range random.IntN(3) {

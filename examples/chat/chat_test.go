@@ -61,7 +61,7 @@ func TestOneServer(t *testing.T) {
 	emil := startClient(t, "emil", seed)
 	emil.Signal(os.Kill)
 	anna.Expect("* emil is lost (transport_error ")
-	emil = startClient(t, "emil", seed) // the name is free again
+	startClient(t, "emil", seed) // the name is free again
 	anna.Expect("* emil came to red")
 
 	server.Signal(syscall.SIGTERM)

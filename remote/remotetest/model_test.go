@@ -158,7 +158,6 @@ type modelMonitor struct {
 	to      *modelPort
 	fired   []actor.Reason
 	stopped bool
-	judged  int // how many of fired were looked at
 }
 
 type modelLink struct {

@@ -160,7 +160,7 @@ func (c *Call) event(e tap.Event) error {
 }
 
 func decode(ctx context.Context, c *Call) error {
-	var in io.Reader = c.Stdin
+	in := c.Stdin
 	if name := c.Text(0); name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
