@@ -1,6 +1,7 @@
 package main
 
 import (
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -8,9 +9,12 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/portmesh/portmesh/actor"
 	"github.com/portmesh/portmesh/aemp"
 	"github.com/portmesh/portmesh/internal/perltest"
 	"github.com/portmesh/portmesh/internal/proctest"
+	"github.com/portmesh/portmesh/registry"
+	"github.com/portmesh/portmesh/remote"
 )
 
 func TestMain(m *testing.M) { proctest.Main(m, main) }
@@ -104,6 +108,43 @@ func TestSeveralServers(t *testing.T) {
 	bert.Expect("* you are on red, with: anna")
 	bert.Input("here I am again")
 	anna.Expect("bert: here I am again")
+}
+
+// A server that dies is replaced by its supervisor, and the members join anew. One
+// that dies again and again is given up.
+func TestServerDies(t *testing.T) {
+	server, seed := startServer(t, "red", nowhere)
+	anna := startClient(t, "anna", seed)
+	sys := actor.NewSystem(actor.WithLogger(slog.New(slog.DiscardHandler)))
+	reg, err := registry.Start(t.Context(), sys, remote.Config{NodeID: "killer", Secret: "portmesh-example", Seeds: []string{seed}}, registry.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reg.Close()
+	killed := make(map[string]bool)
+	for change, err := range reg.Changes(t.Context(), servers) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for port := range change.Content {
+			if !killed[port] {
+				killed[port] = true
+				sys.Send(actor.PortID(port), "servers", "nonsense") // does not fit
+			}
+		}
+		if len(killed) == 1 && len(change.Content) == 1 {
+			anna.Expect("* the server is gone (die ")
+			anna.Expect("* you are on red")
+		}
+		if len(killed) == 2 { // within five seconds that is too much
+			break
+		}
+	}
+	if server.Wait() == nil {
+		t.Error("the server ended without an error")
+	}
+	server.Expect("supervisor gives up")
+	anna.Expect("* the server is gone (")
 }
 
 // With a certificate, only who holds it as well gets in.

@@ -9,6 +9,7 @@ import (
 	"github.com/portmesh/portmesh/actor"
 	"github.com/portmesh/portmesh/registry"
 	"github.com/portmesh/portmesh/remote"
+	"github.com/portmesh/portmesh/supervision"
 )
 
 // serve is a server until ctx is done.
@@ -18,29 +19,41 @@ func serve(ctx context.Context, config remote.Config) error {
 		return err
 	}
 	defer reg.Close()
-	s := &server{sys: sys, members: make(map[actor.PortID]string)}
-	port := sys.Port(s.setup)
-
-	// All servers know each other from the registry.
-	stop, err := reg.Monitor(servers, func(c registry.Change) {
-		sys.Send(port, "servers", slices.Collect(maps.Keys(c.Content)))
+	// A server that dies is replaced by a new one, which knows nothing of what
+	// the old one did wrong.
+	sup, err := supervision.Start(ctx, sys, supervision.Spec{
+		Children: []supervision.Child{{
+			ID: "server",
+			Start: supervision.Local{Init: func(c *actor.Context, _ actor.Message) error {
+				s := &server{sys: sys, members: make(map[actor.PortID]string)}
+				return s.setup(c)
+			}},
+			Announce: func(port actor.PortID) (func(), error) { return announce(sys, reg, port) },
+		}},
 	})
 	if err != nil {
 		return err
 	}
-	defer stop()
-	if _, err := reg.Register(servers, port, nil); err != nil {
-		return err
-	}
 	fmt.Printf("server %s listens on %s\n", sys.Node(), reg.Node().Addresses()[0])
-	died := make(chan actor.Reason, 1)
-	sys.Monitor(port, func(reason actor.Reason) { died <- reason })
-	select {
-	case <-ctx.Done():
-		return nil
-	case reason := <-died:
-		return fmt.Errorf("the server died: %s", reason)
+	<-sup.Context(ctx).Done() // we are told to end, or the supervisor has given up
+	return sup.Err()
+}
+
+// announce lets all find a server in the registry, and lets it find the others
+// there.
+func announce(sys *actor.System, reg *registry.Registry, port actor.PortID) (undo func(), err error) {
+	unregister, err := reg.Register(servers, port, nil)
+	if err != nil {
+		return nil, err
 	}
+	stop, err := reg.Monitor(servers, func(c registry.Change) {
+		sys.Send(port, "servers", slices.Collect(maps.Keys(c.Content)))
+	})
+	if err != nil {
+		unregister()
+		return nil, err
+	}
+	return func() { stop(); unregister() }, nil
 }
 
 // A server is a port that passes on what its members say, to its other members
