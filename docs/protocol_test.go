@@ -128,7 +128,7 @@ func TestProtocolIsComplete(t *testing.T) {
 	page := read(t, "protocol.md")
 	words := regexp.MustCompile(`(?m)^\s*(?:(?:request|tag|key|auth|reason|function|[Pp]rotocol|Reason)\w*\s*=\s*)?"([a-zA-Z_:]\w*(?:::\w+)*(?:-\w+)?)"(?:\s*//|:\s|$)`)
 	found := 0
-	for _, file := range []string{"../actor/nodeport.go", "../actor/spawn.go", "../remote/request.go", "../remote/dataconn.go", "../registry/protocol.go", "../registry/gossip.go", "../aemp/auth.go", "../aemp/greeting.go"} {
+	for _, file := range []string{"../actor/nodeport.go", "../actor/spawn.go", "../remote/request.go", "../remote/dataconn.go", "../registry/protocol.go", "../registry/gossip.go", "../actor/eval.go", "../aemp/auth.go", "../aemp/greeting.go"} {
 		_, code, _ := strings.Cut(read(t, file), "\n)\n") // behind the imports
 		for _, m := range words.FindAllStringSubmatch(code, -1) {
 			found++
