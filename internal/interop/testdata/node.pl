@@ -28,9 +28,14 @@ echo "$NODE#echo";
 
 # what others may spawn
 sub Adder::init {
-   my ($x) = @_;
-   rcv $SELF, add => sub { my ($y, $reply) = @_; snd $reply, sum => $x + $y };
+   my ($x, $owner) = @_;
+   mon $owner, $SELF if $owner;
+   rcv $SELF,
+      add => sub { my ($y, $reply) = @_; snd $reply, sum => $x + $y },
+      die => sub { die "told to die\n" };
 }
+
+sub Adder::broken { die "broken\n" }
 
 $| = 1;
 no warnings "once";
