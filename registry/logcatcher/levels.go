@@ -75,3 +75,7 @@ func (s scale) level(number int) slog.Level {
 	}
 	return LevelTrace
 }
+
+// PerlLevel returns the level for the number that Perl programs of generation 2
+// give it.
+func PerlLevel(number int) slog.Level { return generation2.level(number) }

@@ -9,8 +9,10 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -20,7 +22,10 @@ import (
 // TestMain lets the test program be the tool, for tests that need a process.
 func TestMain(m *testing.M) {
 	if os.Getenv("PORTMESH_TEST_AEMP") != "" {
-		os.Exit(New().Run(context.Background(), os.Args[1:]))
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		code := New().Run(ctx, os.Args[1:])
+		stop()
+		os.Exit(code)
 	}
 	goleak.VerifyTestMain(m)
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/portmesh/portmesh/actor"
 )
 
 // A Tool is the aemp tool: its commands, and what they see of the world. It must
@@ -20,6 +22,10 @@ type Tool struct {
 	Getenv func(string) string
 	// Commands is the table.
 	Commands []*Command
+	// Functions makes functions known in each node that the subcommand run starts:
+	// its services, and what other nodes may spawn and call there. Nil means
+	// that there are none.
+	Functions func(sys *actor.System) error
 }
 
 // New returns the tool with all its commands, connected with this process.
@@ -40,6 +46,7 @@ func commands() []*Command {
 		nodesCommands(),
 		[]*Command{traceCommand()},
 		dbCommands(),
+		[]*Command{runCommand(), restartCommand()},
 		proxyCommands(),
 		configCommands(),
 		generalCommands(),

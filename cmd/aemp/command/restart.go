@@ -1,0 +1,63 @@
+package command
+
+import (
+	"context"
+	"fmt"
+)
+
+// functionRestart is the function by which a node is restarted; Perl's watchdog
+// has it.
+const functionRestart = "AnyEvent::Watchdog::Util::restart"
+
+// perlRestart is what Perl's tool has nodes evaluate for that.
+const perlRestart = "my $w; $w = AE::idle sub { undef $w; use AnyEvent::Watchdog::Util ();AnyEvent::Watchdog::Util::restart}; ()"
+
+func restartCommand() *Command {
+	return &Command{
+		Name:  "restart",
+		Group: nodeGroup,
+		Args:  "<node>",
+		Flags: []Flag{seedsFlag},
+		Short: "restart a node",
+		Long: `Restarts a node that "aemp run" runs, Perl's or this one: it closes its connections
+and begins anew, with what the configuration then says and the program that then
+is installed.`,
+		Examples: []string{"restart doomed"},
+		Timeout:  answerTime,
+		Run: func(ctx context.Context, c *Call) error {
+			node, err := c.node(0)
+			if err != nil {
+				return err
+			}
+			s, err := c.join(ctx)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			if err := s.reach(ctx, node); err != nil {
+				return err
+			}
+			if g := s.node.Greeting(node); g == nil || !g.IsPortmesh() {
+				if _, err := s.eval(ctx, node, perlRestart); err != nil {
+					return fmt.Errorf("%w; is it run by aemp run?", err)
+				}
+				return c.Emit(map[string]any{"node": node, "restart": true}, "")
+			}
+			answer, err := s.request(ctx, node, "can", functionRestart)
+			if err != nil {
+				return err
+			}
+			if known := ""; answer.Scan(&known) != nil || known == "" {
+				return fmt.Errorf("node %s cannot be restarted from afar, since it is not run by aemp run", node)
+			}
+			if err := s.sys.Send(node.NodePort(), functionRestart); err != nil {
+				return err
+			}
+			// Its answer is either that or its end.
+			if _, err := s.sys.Call(ctx, node.NodePort(), "snd"); err != nil && ctx.Err() != nil {
+				return err
+			}
+			return c.Emit(map[string]any{"node": node, "restart": true}, "")
+		},
+	}
+}
