@@ -113,12 +113,12 @@ func trimZone(s string) string {
 
 // Listen returns the addresses to listen on, "host:port", for what binds says:
 //
-//   - *:*       every address of this host, a free port
-//     *:4040       every address of this host, this port
-//     4040         the addresses that the name of this host stands for
-//     host:4040    the addresses that this name stands for
-//     host host:*  the same, a free port
-//     [::1]:4040   this address; without a port, brackets are not needed
+//	4040         the addresses that the name of this host stands for
+//	*:4040       every address of this host, this port
+//	*  *:*       every address of this host, a free port
+//	host:4040    the addresses that this name stands for
+//	host host:*  the same, a free port
+//	[::1]:4040   this address; without a port, brackets are not needed
 //
 // Names are looked up, so that each of their addresses is listened on.
 func Listen(ctx context.Context, binds []string) ([]string, error) {

@@ -64,6 +64,9 @@ type SyntaxError struct {
 }
 
 func (e *SyntaxError) Error() string {
+	if e.Path == "" {
+		return fmt.Sprintf("profile: line %d, column %d: %s", e.Line, e.Column, e.Text)
+	}
 	return fmt.Sprintf("profile: %s:%d:%d: %s", e.Path, e.Line, e.Column, e.Text)
 }
 

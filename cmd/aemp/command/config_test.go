@@ -434,6 +434,28 @@ func TestNodeConfig(t *testing.T) {
 	}
 }
 
+// TestConfigToMesh: one command line configures the tool from nothing and talks to
+// a node.
+func TestConfigToMesh(t *testing.T) {
+	node := startNode(t, "a")
+	tool, path := configTool(t, "")
+	for _, args := range [][]string{{"secret", testSecret, "seeds", node.address, "cal", "a", "time"}, {"cal", "a", "time"}} {
+		if got := runTool(t, tool, args...); got.code != ExitOK || len(got.out) < len("1234567890") {
+			t.Errorf("%q: got %+v", args, got)
+		}
+	}
+	if want := fmt.Sprintf(`{"secret":%q,"seeds":[%q]}`, testSecret, node.address); content(t, path) != want {
+		t.Errorf("the file is %s, want %s", content(t, path), want)
+	}
+	// What has been set stays, although the node cannot be asked.
+	if got := runTool(t, tool, "profile", "b", "secret", "wrong", "cal", "a", "time"); got.code != ExitUnreachable {
+		t.Errorf("got %+v", got)
+	}
+	if !strings.Contains(content(t, path), `"b":{"secret":"wrong"}`) {
+		t.Errorf("the file is %s", content(t, path))
+	}
+}
+
 // TestPerlReads: what the tool has written, Perl's programs read.
 func TestPerlReads(t *testing.T) {
 	if out, err := exec.CommandContext(t.Context(), "perl", "-MJSON::XS", "-e", "1").CombinedOutput(); err != nil {
