@@ -16,9 +16,10 @@ func TestMain(m *testing.M) { proctest.Main(m, main) }
 
 func TestDemonstration(t *testing.T) {
 	out, err := proctest.Run(t)
-	got := regexp.MustCompile(`(?m)^   (connected to first; encrypted: true|refused: aemp: handshake with first \([A-Za-z]*\))`).FindAllString(out, -1)
-	connected, refused := "   connected to first; encrypted: true", "   refused: aemp: handshake with first "
-	want := []string{connected, refused + "(TLS)", refused + "(authentication)", connected, connected, connected, refused + "(TLS)"}
+	got := regexp.MustCompile(`(?m)^   (connected to first; encrypted: true|refused: aemp: handshake with first \(TLS\)|refused: aemp: handshake)`).FindAllString(out, -1)
+	// Who has no certificate is refused sooner or later, as chance will have it.
+	connected, refused, byTLS := "   connected to first; encrypted: true", "   refused: aemp: handshake", "   refused: aemp: handshake with first (TLS)"
+	want := []string{connected, byTLS, refused, connected, connected, connected, byTLS}
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %v, %q, want %q in\n%s", err, got, want, out)
 	}
