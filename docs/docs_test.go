@@ -66,6 +66,22 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// Commands that pages tell to run are there.
+func TestCommands(t *testing.T) {
+	found := 0
+	for _, page := range pages(t) {
+		for _, m := range regexp.MustCompile(`go (?:run|install) \./([\w/-]+)`).FindAllStringSubmatch(read(t, page), -1) {
+			found++
+			if _, err := os.Stat(filepath.Join("..", m[1], "main.go")); err != nil {
+				t.Errorf("%s: %s: %v", page, m[0], err)
+			}
+		}
+	}
+	if found < 20 {
+		t.Errorf("only %d commands were found", found)
+	}
+}
+
 // A quote is a block of code on a page, and the file that the paragraph before
 // it ends with a link to.
 type quote struct {
