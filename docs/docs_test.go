@@ -9,7 +9,11 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"go.uber.org/goleak"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // pages returns the paths of all pages of the project, from this folder.
 func pages(t *testing.T) []string {
