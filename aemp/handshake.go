@@ -176,11 +176,10 @@ func (h *handshake) run(ctx context.Context, nc net.Conn) (c *Conn, err error) {
 	w := newLineWriter(nc)
 	plain := nc
 	defer func() {
-		// The writer may be stuck in the connection. Where it is ourselves at
-		// the other end, or a node that is connected, our greeting has to get
-		// there first, so that the end that has dialled learns whom it has
-		// found. The deadline ends that if nothing else does.
-		if err != nil && !errors.Is(err, ErrSelf) && !errors.Is(err, ErrConnected) {
+		// The writer may be stuck in the connection. Where our greeting tells
+		// the other end why it is closed, it has to get there first. The
+		// deadline ends that if nothing else does.
+		if err != nil && !greetingTells(err) {
 			plain.Close()
 		}
 		w.close()
@@ -228,6 +227,18 @@ func (h *handshake) run(ctx context.Context, nc net.Conn) (c *Conn, err error) {
 	}
 	early, _ := r.Peek(r.Buffered())
 	return newConn(nc, h, early), nil
+}
+
+// greetingTells reports whether a peer learns from our greeting what is wrong:
+// that it is ourselves, or a node that is connected, whom it has dialled, or that
+// we have nothing in common.
+func greetingTells(err error) bool {
+	for _, cause := range []error{ErrSelf, ErrConnected, ErrNoAuth, ErrNoFraming, ErrVersion} {
+		if errors.Is(err, cause) {
+			return true
+		}
+	}
+	return false
 }
 
 // startTLS goes over to TLS. The bytes that were read together with the

@@ -423,3 +423,37 @@ func TestAdmit(t *testing.T) {
 		t.Errorf("got error %v, want ErrAuth", err)
 	}
 }
+
+// Who is refused because there is nothing in common learns from our greeting what
+// we have, even if it comes to read it late.
+func TestRefusedPeerGetsGreeting(t *testing.T) {
+	for name, test := range map[string]struct {
+		lines string
+		want  error
+	}{
+		"authentication": {"aemp;1;b;tls_anon;json\nnonce\n", aemp.ErrNoAuth},
+		"framing":        {"aemp;1;b;hmac_sha3_512;smoke\nnonce\n", aemp.ErrNoFraming},
+		"version":        {"aemp;2;b;hmac_sha3_512;json\n", aemp.ErrVersion},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ours, theirs := net.Pipe()
+			defer theirs.Close()
+			result := make(chan error, 1)
+			go func() {
+				_, err := aemp.Handshake(t.Context(), ours, aemp.Config{NodeID: "a", Secret: "s"})
+				result <- err
+			}()
+			if _, err := io.WriteString(theirs, test.lines); err != nil {
+				t.Fatal(err)
+			}
+			greeting, err := bufio.NewReader(theirs).ReadString('\n')
+			if err != nil || !strings.HasPrefix(greeting, "aemp;1;a;") {
+				t.Errorf("got %q, %v", greeting, err)
+			}
+			io.Copy(io.Discard, theirs)
+			if err := <-result; !errors.Is(err, test.want) {
+				t.Errorf("got %v, want %v", err, test.want)
+			}
+		})
+	}
+}
