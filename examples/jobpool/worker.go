@@ -11,6 +11,9 @@ import (
 	"github.com/portmesh/portmesh/remote"
 )
 
+// step is how much of a job's delay passes at once.
+const step = 10 * time.Millisecond
+
 // work is a worker until ctx is done. Each job takes at least that long, so that
 // there is something to watch.
 func work(ctx context.Context, config remote.Config, delay time.Duration) error {
@@ -23,10 +26,13 @@ func work(ctx context.Context, config remote.Config, delay time.Duration) error 
 	port := sys.Port(func(c *actor.Context) error {
 		actor.On(c, func(c *actor.Context, t task) error {
 			fmt.Printf("%s: job %d\n", c.Node(), t.Job)
-			select {
-			case <-time.After(delay):
-			case <-ctx.Done():
-				return ctx.Err() // another worker will do it
+			// In steps, because work does not go on in a process that is frozen.
+			for done := time.Duration(0); done < delay; done += step {
+				select {
+				case <-time.After(step):
+				case <-ctx.Done():
+					return ctx.Err() // another worker will do it
+				}
 			}
 			return c.Send(t.Reply, result{t.Job, factorize(t.Number), c.Self()})
 		})
