@@ -71,9 +71,10 @@ func (r *Registry) onSlave(from actor.NodeID, args actor.Message) error {
 	if r.globals[from] {
 		return fmt.Errorf("%s is a global node", from)
 	}
+	err = part.dropUnfit()
 	r.global.slaves[from] = true
 	r.spread(r.global.view.replace(from, true, part))
-	return nil
+	return err
 }
 
 func (r *Registry) onGlobal(from actor.NodeID, _ actor.Message) error {
@@ -102,6 +103,7 @@ func (r *Registry) onSet(from actor.NodeID, args actor.Message) error {
 	if err != nil {
 		return err
 	}
+	err = part.dropUnfit()
 	delete(r.global.orphans, from)
 	r.spread(r.global.view.replace(from, false, part))
 	r.promoted(from)
@@ -111,7 +113,7 @@ func (r *Registry) onSet(from actor.NodeID, args actor.Message) error {
 		r.spread(r.global.view.update(r.node.ID(), true, familyAddresses, map[string]any{string(from): addresses}, nil))
 	}
 	r.keepGlobals(part[familyGlobals])
-	return nil
+	return err
 }
 
 func (r *Registry) onUpdate(from actor.NodeID, args actor.Message) error {
@@ -123,11 +125,12 @@ func (r *Registry) onUpdate(from actor.NodeID, args actor.Message) error {
 	if !slave && (r.global == nil || !r.globals[from]) {
 		return fmt.Errorf("%s is neither a slave nor a global node", from)
 	}
+	err = dropUnfit(family, set)
 	r.spread(r.global.view.update(from, slave, family, set, del))
 	if !slave && family == familyGlobals {
 		r.keepGlobals(set)
 	}
-	return nil
+	return err
 }
 
 // spread tells of changes: the other global nodes of those of our part, and all
@@ -253,6 +256,10 @@ const (
 	globalPatience = 10 * time.Second // for one attempt
 )
 
+// globalsKept bounds the global nodes that we try to reach at the same time, since
+// a peer may tell of as many as it likes.
+const globalsKept = 1000
+
 // keepGlobals sees to it that the nodes which are said to be global get
 // connected.
 func (r *Registry) keepGlobals(nodes map[string]any) {
@@ -264,7 +271,7 @@ func (r *Registry) keepGlobals(nodes map[string]any) {
 // keepGlobal sees to it that another global node gets connected, as long as it
 // is said to be global.
 func (r *Registry) keepGlobal(node actor.NodeID) {
-	if node == r.node.ID() || node.Validate() != nil || r.globals[node] || r.global.keeping[node] || r.ctx.Err() != nil {
+	if node == r.node.ID() || node.Validate() != nil || r.globals[node] || r.global.keeping[node] || len(r.global.keeping) == globalsKept || r.ctx.Err() != nil {
 		return
 	}
 	r.global.keeping[node] = true

@@ -15,6 +15,9 @@ var ErrKey = errors.New("invalid key")
 // connection to it has: what one node cannot be told of would be missing there
 // without a word, and with it all that is sent in the same message.
 func checkEntry(family, key string, value any) error {
+	if !utf8.ValidString(family) {
+		return fmt.Errorf("registry: family %q: %w: it is not UTF-8", family, ErrFamily)
+	}
 	if !utf8.ValidString(key) {
 		return fmt.Errorf("registry: family %q, key %q: %w: it is not UTF-8", family, key, ErrKey)
 	}
@@ -30,6 +33,24 @@ func checkEntry(family, key string, value any) error {
 		return fmt.Errorf("registry: family %q, key %q: %w", family, key, err)
 	}
 	return nil
+}
+
+// dropUnfit takes away the entries of a family that checkEntry refuses: a peer may
+// have sent them in a framing that can say more than others. The error names one
+// of them.
+func dropUnfit(family string, content map[string]any) (err error) {
+	dropped := 0
+	for key, value := range content {
+		if unfit := checkEntry(family, key, value); unfit != nil {
+			delete(content, key)
+			dropped++
+			err = unfit
+		}
+	}
+	if dropped > 1 {
+		err = fmt.Errorf("%w (and %d more)", err, dropped-1)
+	}
+	return err
 }
 
 // checkReadable refuses names of families that cannot be.

@@ -39,11 +39,12 @@ const (
 	familyGlobals   = "'g" // node IDs of global nodes
 )
 
-// handle registers what is done about each request, under the lock. What has a
-// wrong shape, or comes from a node that is not what it would have to be, is
-// logged and ignored.
-func (r *Registry) handle() {
-	handlers := map[string]func(from actor.NodeID, args actor.Message) error{
+// A requestHandler is called under the lock. The error says why a request was
+// ignored, or a part of it.
+type requestHandler func(from actor.NodeID, args actor.Message) error
+
+func (r *Registry) handlers() map[string]requestHandler {
+	handlers := map[string]requestHandler{
 		requestSlave:   r.onSlave,
 		requestGlobal:  r.onGlobal,
 		requestUpdate:  r.onUpdate,
@@ -59,7 +60,13 @@ func (r *Registry) handle() {
 	for _, request := range []string{requestFamily, requestKeys, requestValues} {
 		handlers[request] = func(from actor.NodeID, args actor.Message) error { return r.onQuery(request, from, args) }
 	}
-	for request, h := range handlers {
+	return handlers
+}
+
+// handle registers what is done about each request. What has a wrong shape, or
+// comes from a node that is not what it would have to be, is logged and ignored.
+func (r *Registry) handle() {
+	for request, h := range r.handlers() {
 		r.sys.HandleRequest(request, func(from actor.NodeID, args actor.Message) {
 			r.mu.Lock()
 			defer r.mu.Unlock()

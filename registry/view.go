@@ -275,6 +275,16 @@ func (d database) set(family, key string, value any) {
 	d[family][key] = value
 }
 
+// dropUnfit is dropUnfit for all families.
+func (d database) dropUnfit() (err error) {
+	for family, content := range d {
+		if unfit := dropUnfit(family, content); unfit != nil {
+			err = unfit
+		}
+	}
+	return err
+}
+
 // message returns d as an element of a message, not a copy: what is sent is
 // encoded at once.
 func (d database) message() map[string]any {
