@@ -12,15 +12,14 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/portmesh/portmesh/actor"
 	"github.com/portmesh/portmesh/aemp"
+	"github.com/portmesh/portmesh/internal/proctest"
 	"github.com/portmesh/portmesh/registry"
 	"github.com/portmesh/portmesh/remote"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { proctest.Main(m, memberProcess) }
 
 const patience = 20 * time.Second
 
