@@ -100,6 +100,8 @@ func loadRecording(t *testing.T, name string) *recording {
 	for _, p := range r.packets {
 		if p.tag() == "g_slave" && len(p.message) == 2 {
 			r.learnAddresses(t, p.message[1])
+		} else if p.tag() == "addr" && len(p.message) == 2 {
+			r.addresses[p.from] = p.message[1].([]any)[0].(string)
 		} else if p.tag() == "g_set" {
 			r.learnAddresses(t, p.message[1])
 		} else if p.tag() == "g_found" && p.message[2] != nil {

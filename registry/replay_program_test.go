@@ -15,6 +15,10 @@ import (
 // act does what makes our node send a packet.
 func (p *player) act(next packet) {
 	p.t.Helper()
+	if p.groups != nil {
+		p.groups.act(next)
+		return
+	}
 	family := next.text(0)
 	switch next.tag() {
 	case "g_upd", "g_chg2":
@@ -99,7 +103,9 @@ func (p *player) port(name string, inbox chan<- actor.Message) {
 	p.t.Helper()
 	if _, err := p.sys.NamedPort(name, func(c *actor.Context) error {
 		c.Default(func(_ *actor.Context, m actor.Message) error {
-			inbox <- m
+			if inbox != nil {
+				inbox <- m
+			}
 			return nil
 		})
 		return nil

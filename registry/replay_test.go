@@ -1,6 +1,7 @@
 package registry_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -67,6 +68,7 @@ type player struct {
 	addresses *strings.Replacer       // recorded ones by those of this replay
 	conns     map[int]*playedConn
 	compared  int
+	last      *playedConn // on which our node was told something
 
 	ids     map[string]string // of queries: the recorded ones by ours
 	answers map[string]chan any
@@ -74,6 +76,9 @@ type player struct {
 	seen    chan registry.Change
 	content map[string]any // of the family that is monitored
 	inbox   chan actor.Message
+
+	groups *groupReplay // in generation 1
+	closed bool         // our node has gone
 }
 
 // A playedConn is the other side of a connection with our node.
@@ -83,6 +88,37 @@ type playedConn struct {
 	asked  map[bool]bool // that the peer be global, in the recording, and by us
 	finds  map[string]bool
 	fences int
+	early  []packet // that were read by sync
+
+	// In generation 1.
+	global string                     // the name of our node's global port
+	nodes  map[bool]map[string]string // of which it was told, in the recording, and by us
+}
+
+// next returns the next packet of our node.
+func (c *playedConn) next() (port string, m actor.Message, err error) {
+	if len(c.early) > 0 {
+		p := c.early[0]
+		c.early = c.early[1:]
+		return p.port, p.message, nil
+	}
+	return c.Receive()
+}
+
+// sync waits until our node has dealt with all that it was told on a connection,
+// before it is told something on another one.
+func (c *playedConn) sync() error {
+	c.fences++
+	if err := c.Send("", "snd", c.peer+"#sync", c.fences); err != nil {
+		return err
+	}
+	for {
+		port, m, err := c.Receive()
+		if err != nil || port == "sync" {
+			return err
+		}
+		c.early = append(c.early, packet{port: port, message: m})
+	}
 }
 
 func newPlayer(t *testing.T, rec *recording, us, sent string) *player {
@@ -106,7 +142,11 @@ func newPlayer(t *testing.T, rec *recording, us, sent string) *player {
 		}
 		t.Cleanup(func() { l.Close() })
 		p.listeners[peer], addresses[peer] = l, l.Addr().String()
-		if !rec.has(packet{from: us, port: "", message: actor.Message{"g_find", peer}, step: "find-and-connect"}) {
+		found := peer != "alpha" // whom all know; in generation 2, others may be seeds as well
+		if rec.greetings[us].Generation() == 2 {
+			found = rec.has(packet{from: us, port: "", message: actor.Message{"g_find", peer}, step: "find-and-connect"})
+		}
+		if !found {
 			cfg.Seeds = append(cfg.Seeds, addresses[peer])
 		}
 	}
@@ -120,9 +160,8 @@ func newPlayer(t *testing.T, rec *recording, us, sent string) *player {
 	addresses[us] = address(p.reg)
 	var pairs []string
 	for node, recorded := range rec.addresses {
-		if now := addresses[node]; now != "" {
-			pairs = append(pairs, recorded, now)
-		}
+		// Who is not dialled in this replay is nowhere.
+		pairs = append(pairs, recorded, cmp.Or(addresses[node], "127.0.0.1:1"))
 	}
 	p.addresses = strings.NewReplacer(pairs...)
 	return p
@@ -153,6 +192,9 @@ func (p *player) concerns(what packet) bool {
 	if what.from != p.us && what.to != p.us {
 		return false
 	}
+	if p.groups != nil {
+		return p.groups.concerns(what)
+	}
 	return what.eof || what.port == "" && strings.HasPrefix(what.tag(), "g_") || what.step == "find-and-connect"
 }
 
@@ -177,6 +219,12 @@ func (p *player) play() {
 		case next.eof && next.from == p.us:
 			p.end(c, next)
 		case next.eof:
+			if p.groups != nil {
+				p.groups.gone(next.from)
+			}
+			if p.last == c {
+				p.last = nil
+			}
 			if err := c.CloseWrite(); err != nil && !errors.Is(err, net.ErrClosed) {
 				p.t.Errorf("%v: %v", next, err)
 			}
@@ -231,6 +279,7 @@ func (p *player) open(first packet) *playedConn {
 	p.t.Cleanup(func() { conn.Close() })
 	conn.NetConn().SetDeadline(time.Now().Add(patience))
 	c := &playedConn{Conn: conn, peer: peer, asked: make(map[bool]bool), finds: make(map[string]bool)}
+	c.nodes = map[bool]map[string]string{true: {}, false: {}}
 	p.conns[first.conn] = c
 	return c
 }
@@ -239,11 +288,21 @@ func (p *player) open(first packet) *playedConn {
 // it that is different now.
 func (p *player) say(c *playedConn, next packet) {
 	p.t.Helper()
+	if last := p.last; last != nil && last != c {
+		if err := last.sync(); err != nil {
+			p.t.Fatalf("before %v, to %s: %v", next, last.peer, err)
+		}
+	}
+	p.last = c
 	message := p.renamed([]any(next.message)).([]any)
 	if next.tag() == "g_reply" {
 		message[1] = p.ids[next.text(0)]
 	}
-	if next.port == "" && next.tag() == "mon1" {
+	switch {
+	case p.groups != nil && next.tag() == "hello":
+		p.inbox = make(chan actor.Message, 1)
+		p.port(next.port, p.inbox)
+	case p.groups == nil && next.tag() == "mon1":
 		p.hears(next, message) // first, since then there is such a port
 	}
 	if p.sent == "" && reflect.DeepEqual(message, []any(next.message)) {
@@ -253,7 +312,10 @@ func (p *player) say(c *playedConn, next packet) {
 	} else if err := c.Send(next.port, message...); err != nil {
 		p.t.Fatalf("%v: %v", next, err)
 	}
-	if next.tag() != "mon1" {
+	switch {
+	case p.groups != nil:
+		p.groups.hears(next)
+	case next.tag() != "mon1":
 		p.hears(next, message)
 	}
 }
@@ -288,7 +350,7 @@ func (p *player) expect(c *playedConn, want packet) {
 	p.compared++
 	message := p.renamed([]any(want.message)).([]any)
 	for {
-		port, got, err := c.Receive()
+		port, got, err := c.next()
 		if err != nil {
 			p.t.Fatalf("want %v, got %v", want, err)
 		}
@@ -306,8 +368,12 @@ func (p *player) expect(c *playedConn, want packet) {
 				sortList(list)
 			}
 		}
-		if port != want.port || !reflect.DeepEqual([]any(got), message) {
-			p.t.Fatalf("%s says\n     %q %v\nwant %q %v\nin step %v", p.us, port, got, want.port, actor.Message(message), want)
+		wantPort := want.port
+		if p.groups != nil {
+			wantPort = p.groups.translated(c, want, message, got)
+		}
+		if port != wantPort || !reflect.DeepEqual([]any(got), message) {
+			p.t.Fatalf("%s says\n     %q %v\nwant %q %v\nin step %v", p.us, port, got, wantPort, actor.Message(message), want)
 		}
 		return
 	}
@@ -321,10 +387,13 @@ func sortList(list []any) {
 // place, is not compared one by one.
 func (p *player) leftOut(c *playedConn, what packet, recorded bool) bool {
 	if what.port != "" {
-		return false
+		if recorded {
+			what.message = p.renamed([]any(what.message)).([]any)
+		}
+		return p.groups != nil && c.nodesTold(p.us, what, recorded)
 	}
 	switch tag := what.tag(); {
-	case tag == "": // a keep-alive
+	case tag == "" || tag == "devnull": // a keep-alive, and what makes us connect
 		return true
 	case tag == "g_slave" && len(what.message) == 1: // see endStep
 		c.asked[recorded] = true
@@ -342,6 +411,9 @@ func (p *player) leftOut(c *playedConn, what packet, recorded bool) bool {
 // that it says nothing more.
 func (p *player) endStep(step string) {
 	p.t.Helper()
+	if p.groups != nil {
+		p.groups.endStep(step)
+	}
 	for range 2 { // what comes over one connection has effects on others
 		for _, i := range slices.Sorted(maps.Keys(p.conns)) {
 			p.fence(step, p.conns[i])
@@ -366,7 +438,7 @@ func (p *player) fence(step string, c *playedConn) {
 		p.t.Fatalf("step %s: %v", step, err)
 	}
 	for {
-		port, got, err := c.Receive()
+		port, got, err := c.next()
 		if err != nil {
 			p.t.Fatalf("step %s: %s does not answer %s: %v", step, p.us, c.peer, err)
 		}
@@ -385,14 +457,18 @@ func (p *player) fence(step string, c *playedConn) {
 func (p *player) end(c *playedConn, next packet) {
 	p.t.Helper()
 	if p.rec.leaves(p.us, next) {
+		p.closed = true
 		if err := p.reg.Close(); err != nil {
 			p.t.Error(err)
 		}
 	}
-	if port, got, err := c.Receive(); !errors.Is(err, io.EOF) {
+	if port, got, err := c.next(); !errors.Is(err, io.EOF) {
 		p.t.Errorf("%v: got %q %v, %v", next, port, got, err)
 	}
 	delete(p.conns, next.conn)
+	if p.last == c {
+		p.last = nil
+	}
 }
 
 // leaves reports whether a node closes a connection first.
