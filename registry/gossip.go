@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
 	"maps"
@@ -43,13 +44,19 @@ type gossip struct {
 	ports     map[actor.NodeID]actor.PortID // our global port on each node that is up
 	addresses map[actor.NodeID][]string
 	seeding   map[actor.NodeID]bool // nodes that want to hear of new ones
+	trying    map[actor.NodeID]bool // nodes that we were told of and try to reach
 	master    actor.NodeID          // who lets us hear of new ones; empty: nobody
 	names     uint64                // global ports that were named
 	groups    groups
 }
 
-// What is known of nodes that are not up is kept for so many.
-const addressesKept = 1000
+// What is known of nodes that are not up is kept for so many, and so many are
+// tried at the same time, each for so long: a node may tell of as many as it
+// likes.
+const (
+	addressesKept  = 1000
+	gossipPatience = 30 * time.Second
+)
 
 // New nodes are told of after a while, between one and two of these, so that
 // nodes do not dial each other at the same moment.
@@ -126,7 +133,7 @@ func (r *Registry) forgetAddresses() {
 		return
 	}
 	for node := range r.gossip.addresses {
-		if r.up[node] == nil {
+		if r.up[node] == nil && !r.gossip.trying[node] {
 			delete(r.gossip.addresses, node)
 		}
 	}
@@ -257,25 +264,43 @@ func (r *Registry) onNodes(_ actor.NodeID, m actor.Message) error {
 	if err := m.Scan(&nodes); err != nil {
 		return err
 	}
+	left := 0
 	for name, addresses := range nodes {
-		r.hearOf(actor.NodeID(name), addresses)
+		if !r.hearOf(actor.NodeID(name), addresses) {
+			left++
+		}
+	}
+	if left > 0 {
+		return fmt.Errorf("too many nodes at once: %d are left out", left)
 	}
 	return nil
 }
 
 // hearOf takes note of a node, and connects with it, as every node of
-// generation 1 does with every other.
-func (r *Registry) hearOf(node actor.NodeID, addresses []string) {
+// generation 1 does with every other. It returns whether there is room for it.
+func (r *Registry) hearOf(node actor.NodeID, addresses []string) bool {
 	if node == r.node.ID() || node.Validate() != nil || len(addresses) == 0 {
-		return
+		return true
+	}
+	if r.up[node] != nil || r.gossip.trying[node] {
+		r.gossip.addresses[node] = addresses
+		return true
+	}
+	if len(r.gossip.trying) == addressesKept {
+		return false
 	}
 	r.gossip.addresses[node] = addresses
-	if r.up[node] != nil {
-		return
-	}
 	r.forgetAddresses()
-	// A message that does nothing makes a connection.
-	r.request(node, "devnull")
+	r.gossip.trying[node] = true
+	r.goroutines.Go(func() {
+		ctx, cancel := context.WithTimeout(r.ctx, gossipPatience)
+		defer cancel()
+		r.node.Connect(ctx, node) // or not
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.gossip.trying, node)
+	})
+	return true
 }
 
 func (r *Registry) onGossipFind(node actor.NodeID, m actor.Message) error {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -237,6 +238,36 @@ func TestManyGlobalsAreSaid(t *testing.T) {
 	global.say(actor.Message{"g_global"}, actor.Message{"g_set", db{"'g": said, "'l": db{"g1": 7, "g2": []any{db{}}, "g3": []any{"nonsense"}}}})
 	set(t, a, "fruit", "apple", "red")
 	wait(t, a, "fruit", db{"apple": "red"})
+}
+
+// Nor do those that are told of in generation 1.
+func TestManyNodesAreTold(t *testing.T) {
+	a, book := startLogged(t, "a")
+	perl := dialOld(t, "perl", address(a))
+	told := make(map[string][]string)
+	for i := range 20000 {
+		told[fmt.Sprintf("n%d", i)] = []string{"127.0.0.1:1"}
+	}
+	perl.hear(`GLOBAL ["setup"]`)
+	perl.tell("nodes", told)
+	perl.tell("nodes", map[string]int{"x": 1})
+	perl.tell("nodes")
+	perl.tell("set", map[string][]string{"workers": {"other#a", "perl#a"}, "": {"perl#b"}})
+	perl.tell("set", []string{"workers"})
+	perl.tell("reg1", "workers", "a#mine")
+	perl.tell("reg1", "workers")
+	perl.tell("addr", "nowhere")
+	perl.tell("find")
+	perl.tell("reg1", "workers", "perl#z")
+	watchGroup(t, a, "workers")("perl#a", "perl#z")
+	lines := book.take()
+	lines = slices.DeleteFunc(lines, func(line string) bool { return !strings.Contains(line, "gossip ignored") })
+	if len(lines) != 9 || !strings.Contains(lines[0], "19000 are left out") {
+		t.Errorf("logged %d lines: %.2000q", len(lines), lines)
+	}
+	if n := runtime.NumGoroutine(); n > 10000 {
+		t.Errorf("%d goroutines", n)
+	}
 }
 
 // A slave listens to its master alone.

@@ -102,6 +102,7 @@ func Start(ctx context.Context, sys *actor.System, config remote.Config, options
 			ports:     make(map[actor.NodeID]actor.PortID),
 			addresses: make(map[actor.NodeID][]string),
 			seeding:   make(map[actor.NodeID]bool),
+			trying:    make(map[actor.NodeID]bool),
 			groups:    groups{view: newView(""), own: make(database), copies: make(map[string]*family)},
 		},
 	}

@@ -393,7 +393,7 @@ func (p *player) leftOut(c *playedConn, what packet, recorded bool) bool {
 		return p.groups != nil && c.nodesTold(p.us, what, recorded)
 	}
 	switch tag := what.tag(); {
-	case tag == "" || tag == "devnull": // a keep-alive, and what makes us connect
+	case tag == "": // a keep-alive
 		return true
 	case tag == "g_slave" && len(what.message) == 1: // see endStep
 		c.asked[recorded] = true
