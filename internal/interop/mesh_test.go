@@ -3,6 +3,8 @@ package interop_test
 import (
 	"encoding/json"
 	"log/slog"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -129,3 +131,5 @@ func perlConfig(seeds ...string) string {
 	}
 	return string(text)
 }
+
+func sortedKeys(m map[string]any) []string { return slices.Sorted(maps.Keys(m)) }

@@ -9,6 +9,7 @@ package perltest
 import (
 	"bytes"
 	"cmp"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -137,8 +138,14 @@ func (p Perl) Tool(t testing.TB, config string, args ...string) *exec.Cmd {
 	return p.CommandWith(t, config, append([]string{p.tool}, args...)...)
 }
 
+// lifetime is what a Perl process has, in seconds, should the tests be ended before
+// they could end it. Perl's shell, for one, would run for ever.
+const lifetime = 300
+
 func (p Perl) command(rc string, args []string) *exec.Cmd {
-	cmd := exec.Command(p.Path, args...)
+	// An alarm survives exec.
+	prefix := []string{"-e", fmt.Sprintf("alarm %d; exec @ARGV or die", lifetime), p.Path}
+	cmd := exec.Command(p.Path, append(prefix, args...)...)
 	cmd.Env = append(os.Environ(), "PERL_ANYEVENT_MP_RC="+rc)
 	return cmd
 }
