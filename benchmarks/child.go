@@ -138,7 +138,7 @@ func runChild(what string) error {
 	if err := json.Unmarshal([]byte(what), &j); err != nil {
 		return err
 	}
-	p, err := newPeer(j.Peer, j.Work.Remote)
+	p, err := newPeer(j.Peer, j.Work)
 	if err != nil {
 		return err
 	}

@@ -14,14 +14,17 @@ type peer interface {
 
 // newPeer returns the peer of that name; its further words are how it is
 // set up.
-func newPeer(name string, remote bool) (peer, error) {
+func newPeer(name string, w work) (peer, error) {
+	if w.Kind == growing {
+		return newGrowth(name)
+	}
 	kind, setup, _ := strings.Cut(name, " ")
 	switch kind {
 	case "tcp":
 		return tcp{}, nil
 	case "protoactor":
-		return actors{newProtoactor(setup, remote)}, nil
+		return actors{newProtoactor(setup, w.Remote)}, nil
 	}
-	s, err := newPortmesh(setup, remote)
+	s, err := newPortmesh(setup, w.Remote)
 	return actors{s}, err
 }

@@ -99,7 +99,10 @@ func (t *table) print(out io.Writer, columns []column) {
 		fmt.Fprintf(w, "\t%s", c.title)
 	}
 	fmt.Fprintln(w)
-	best := t.best(columns[0])
+	var best float64
+	if slices.ContainsFunc(t.Rows, func(r *row) bool { return isOurs(r.Peer) }) {
+		best = t.best(columns[0])
+	}
 	for _, r := range t.Rows {
 		fmt.Fprintf(w, "  %s", r.Peer)
 		for i, c := range columns {

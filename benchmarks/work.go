@@ -26,6 +26,7 @@ const (
 	flood    kind = iota // from one actor to another, as fast as it will
 	pingPong             // there and back
 	spawning             // actors that do nothing
+	growing              // Portmesh with more and more of something
 )
 
 // A column is a measurement as tables show it.
@@ -46,6 +47,12 @@ const (
 	senderRSS   = "sender rss"   // at its peak
 	receiverRSS = "receiver rss" // at its peak
 	perActor    = "bytes"
+	each        = "bytes each"
+	seconds     = "seconds"
+	firing      = "fired"   // monitors, for each second
+	writing     = "written" // keys, for each second
+	calls       = "calls"   // of a monitor
+	wire        = "wire"    // bytes sent for each key
 )
 
 var (
@@ -81,6 +88,23 @@ var works = []work{
 		Size: 16, Pairs: 64, Flight: 1, Duration: time.Second},
 	{Name: "spawn", Kind: spawning, peers: localPeers,
 		columns: []column{{rate, "actors/s", false}, {perActor, "bytes/actor", true}}, Count: 500_000},
+
+	{Name: "ports on each of 2 nodes", Kind: growing, peers: []string{"1", "10", "100"}, Count: 2_000_000,
+		columns: []column{{rate, "messages/s", false}, {cpu, "CPU us/message", true}}},
+	{Name: "meshed nodes", Kind: growing, peers: []string{"2", "4", "8"}, Count: 2_000_000,
+		columns: []column{{rate, "messages/s", false}, {cpu, "CPU us/message", true}}},
+	{Name: "round trips beside floods", Kind: growing, Duration: 2 * time.Second, columns: echoColumns,
+		peers: []string{"0", "1 on the same link", "10 on the same link", "1 on another link", "10 on another link"}},
+	{Name: "handshakes", Kind: growing, peers: []string{"500 HMAC", "500 TLS"},
+		columns: []column{{rate, "handshakes/s", false}, {cpu, "CPU us", true}}},
+	{Name: "mesh formation", Kind: growing, peers: []string{"10 nodes", "50 nodes", "200 nodes"},
+		columns: []column{{seconds, "seconds", true}, {rate, "nodes/s", false}, {each, "bytes/node", true}}},
+	{Name: "monitors", Kind: growing, peers: []string{"1,000", "10,000", "100,000"},
+		columns: []column{{rate, "set/s", false}, {firing, "fired/s", false}, {cpu, "CPU us/request", true}}},
+	{Name: "registry writes", Kind: growing, peers: []string{"1,000", "10,000", "100,000"},
+		columns: []column{{rate, "told/s", false}, {writing, "written/s", false}, {calls, "calls", true}, {cpu, "CPU us/key", true}}},
+	{Name: "registry database", Kind: growing, peers: []string{"10,000 keys", "100,000 keys", "1,000,000 keys"},
+		columns: []column{{seconds, "seconds", true}, {rate, "keys/s", false}, {wire, "bytes sent/key", true}, {each, "bytes in memory/key", true}, {cpu, "CPU us/key", true}}},
 }
 
 // scaled returns the work made smaller.

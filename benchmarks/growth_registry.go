@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/portmesh/portmesh/actor"
+	"github.com/portmesh/portmesh/registry"
+)
+
+// formation starts nodes that all know the first one, until it knows all of
+// them, and each has got an answer.
+func (g growth) formation(ctx context.Context, w work) (measurement, error) {
+	before := inUse()
+	began := time.Now()
+	var seeds []string
+	regs := make([]*registry.Registry, g.n)
+	for i := range regs {
+		r, err := registry.Start(ctx, actor.NewSystem(), g.config(fmt.Sprint("node", i), seeds...), registry.Config{Global: i == 0})
+		if err != nil {
+			return nil, err
+		}
+		defer r.Close()
+		if i == 0 {
+			seeds = r.Node().Addresses()
+		}
+		if _, err := r.Set("members", fmt.Sprint("node", i), nil); err != nil {
+			return nil, err
+		}
+		regs[i] = r
+	}
+	if err := contains(ctx, regs[0], "members", g.n); err != nil {
+		return nil, err
+	}
+	errs := make(chan error)
+	for _, r := range regs {
+		go func() {
+			keys, err := r.Keys(ctx, "members")
+			if err == nil && len(keys) != g.n {
+				err = fmt.Errorf("%d members of %d", len(keys), g.n)
+			}
+			errs <- err
+		}()
+	}
+	for range regs {
+		if err := <-errs; err != nil {
+			return nil, err
+		}
+	}
+	took := time.Since(began)
+	return measurement{rate: float64(g.n) / took.Seconds(), seconds: took.Seconds(), each: (inUse() - before) / float64(g.n)}, nil
+}
+
+// contains waits until a family has that many keys.
+func contains(ctx context.Context, r *registry.Registry, family string, n int) error {
+	for change, err := range r.Changes(ctx, family) {
+		if err != nil {
+			return err
+		}
+		if len(change.Content) == n {
+			break
+		}
+	}
+	return nil
+}
+
+// pair starts a global node and two slaves of it, which know each other's
+// addresses by it.
+func (g growth) pair(ctx context.Context) (global, a, b *registry.Registry, err error) {
+	start := func(id string, options registry.Config, seeds ...string) (r *registry.Registry) {
+		if err == nil {
+			r, err = registry.Start(ctx, actor.NewSystem(), g.config(id, seeds...), options)
+		}
+		return r
+	}
+	if global = start("global", registry.Config{Global: true}); err != nil {
+		return nil, nil, nil, err
+	}
+	seeds := global.Node().Addresses()
+	a, b = start("a", registry.Config{}, seeds...), start("b", registry.Config{}, seeds...)
+	if err == nil {
+		err = a.Node().Connect(ctx, "global")
+	}
+	if err == nil {
+		err = b.Node().Connect(ctx, "global")
+	}
+	return global, a, b, err
+}
+
+// monitors sets as many on the ports of another node, which then end.
+func (g growth) monitors(ctx context.Context, w work) (measurement, error) {
+	_, a, b, err := g.pair(ctx)
+	if err != nil {
+		return nil, err
+	}
+	from, to := a.Node().System(), b.Node().System()
+	ports := make([]actor.PortID, g.n)
+	for i := range ports {
+		ports[i] = to.Port(func(c *actor.Context) error {
+			c.Receive("end", func(c *actor.Context, _ actor.Message) error { return nil })
+			return nil
+		})
+	}
+	var fired sync.WaitGroup
+	fired.Add(g.n)
+	began := time.Now()
+	for _, port := range ports {
+		from.Monitor(port, func(actor.Reason) { fired.Done() })
+	}
+	echo := make(chan bool)
+	self := from.Port(func(c *actor.Context) error {
+		c.Receive("set", func(*actor.Context, actor.Message) error { echo <- true; return nil })
+		return nil
+	})
+	if err := from.Send("b", "snd", self, "set"); err != nil {
+		return nil, err
+	}
+	<-echo
+	set := time.Since(began)
+	began = time.Now()
+	for _, port := range ports {
+		to.Kill(port)
+	}
+	fired.Wait()
+	n := float64(g.n)
+	return measurement{rate: n / set.Seconds(), firing: n / time.Since(began).Seconds(), messages: 2 * n}, nil
+}
+
+// writes has one node write and another one be told of it, both slaves of the
+// same global node.
+func (g growth) writes(ctx context.Context, w work) (measurement, error) {
+	_, a, b, err := g.pair(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var changes atomic.Int64
+	all := make(chan bool, 1)
+	stop, err := b.Monitor("family", func(c registry.Change) {
+		changes.Add(1)
+		if len(c.Content) == g.n {
+			all <- true
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	began := time.Now()
+	for i := range g.n {
+		if _, err := a.Set("family", strconv.Itoa(i), i); err != nil {
+			return nil, err
+		}
+	}
+	written := time.Since(began)
+	select {
+	case <-all:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	n := float64(g.n)
+	return measurement{rate: n / time.Since(began).Seconds(), writing: n / written.Seconds(), calls: float64(changes.Load()), messages: n}, nil
+}
+
+// databaseFamilies is how many families the keys of a database are in.
+const databaseFamilies = 1000
+
+// database fills the database from a slave, until the global node has it all.
+func (g growth) database(ctx context.Context, w work) (measurement, error) {
+	global, a, b, err := g.pair(ctx)
+	if err != nil {
+		return nil, err
+	}
+	before := inUse()
+	began := time.Now()
+	for i := range g.n {
+		if _, err := a.Set("family"+strconv.Itoa(i%databaseFamilies), strconv.Itoa(i), "0123456789abcdef"); err != nil {
+			return nil, err
+		}
+	}
+	for i := range min(g.n, databaseFamilies) {
+		if err := contains(ctx, global, "family"+strconv.Itoa(i), (g.n+databaseFamilies-1-i)/databaseFamilies); err != nil {
+			return nil, err
+		}
+	}
+	took := time.Since(began)
+	m := measurement{rate: float64(g.n) / took.Seconds(), seconds: took.Seconds(), each: (inUse() - before) / float64(g.n), messages: float64(g.n)}
+	for _, s := range a.Node().Stats() {
+		m[wire] += float64(s.BytesSent) / float64(g.n)
+	}
+	runtime.KeepAlive(b)
+	return m, nil
+}
