@@ -117,9 +117,15 @@ func (g growth) beside(ctx context.Context, w work) (measurement, error) {
 	}
 	text := strings.Repeat("x", 16)
 	var stop atomic.Bool
-	var floods sync.WaitGroup
+	var floods, begun sync.WaitGroup
 	for range g.n {
-		sink := spawnItems(flooded, func(*actor.Context, Item) error { return nil })
+		begun.Add(1)
+		sink := spawnItems(flooded, func(_ *actor.Context, m Item) error {
+			if m.N == 100_000 { // all buffers are full by now
+				begun.Done()
+			}
+			return nil
+		})
 		floods.Go(func() {
 			for n := int64(0); !stop.Load(); n++ {
 				if from.Send(sink, &Item{n, text}) != nil {
@@ -128,6 +134,7 @@ func (g growth) beside(ctx context.Context, w work) (measurement, error) {
 			}
 		})
 	}
+	begun.Wait()
 	var there actor.PortID
 	var latencies []time.Duration
 	var sent time.Time

@@ -79,7 +79,8 @@ type Config struct {
 	// Limits bound the messages of peers.
 	Limits aemp.Limits
 	// PendingBytes is the high-water mark of what waits to be sent to a node,
-	// in bytes: past it, senders wait. Zero means 4 MiB.
+	// in bytes: past it, senders wait. More is no faster; it lets whoever sends
+	// little wait behind those who send much. Zero means 256 KiB.
 	PendingBytes int
 	// ConnectInterval is how long a message waits for a node whose address is
 	// not known. Zero means 2 seconds.
@@ -126,7 +127,7 @@ func (c Config) withDefaults() Config {
 		c.NodeID += actor.NodeID(rand.Text()[:10])
 	}
 	if c.PendingBytes == 0 {
-		c.PendingBytes = 4 << 20
+		c.PendingBytes = 256 << 10
 	}
 	if c.ConnectInterval == 0 {
 		c.ConnectInterval = 2 * time.Second
@@ -160,6 +161,10 @@ func (c Config) withDefaults() Config {
 	}
 	return c
 }
+
+// mostPending is how many bytes may wait to be sent to a node altogether, with
+// the requests and answers that must not wait for others.
+func (c Config) mostPending() int { return max(2*c.PendingBytes, 8<<20) }
 
 // silenceSeconds is SilenceTimeout as the greeting tells it.
 func (c Config) silenceSeconds() int {

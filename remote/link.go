@@ -196,7 +196,7 @@ func (l *link) send(m actor.Message) {
 	if p.link != l {
 		return
 	}
-	if len(l.pending) >= 2*p.node.cfg.PendingBytes {
+	if len(l.pending) >= p.node.cfg.mostPending() {
 		l.end(fmt.Errorf("%w: %d bytes are pending", ErrSlowPeer, len(l.pending)))
 		return
 	}
@@ -227,10 +227,7 @@ func (l *link) writeLoop() error {
 			}
 			return nil
 		}
-		batch, l.pending = l.pending, batch[:0]
-		l.writing = true
-		l.wroteBytes(len(batch))
-		p.notify()
+		batch = l.take(batch[:0])
 		p.mu.Unlock()
 
 		if _, err := l.conn.Write(batch); err != nil {
@@ -240,6 +237,17 @@ func (l *link) writeLoop() error {
 			batch = nil
 		}
 	}
+}
+
+// take takes off what is pending, to be written, and puts an empty buffer in its
+// place. The caller holds the lock of the peer.
+func (l *link) take(empty []byte) (batch []byte) {
+	batch, l.pending = l.pending, empty
+	l.writing = true
+	l.wroteBytes(len(batch))
+	l.peer.batches++
+	l.peer.notify()
+	return batch
 }
 
 // readLoop delivers what comes, in order.

@@ -42,6 +42,7 @@ type peer struct {
 	handshakes int      // that know this peer and have not ended
 	gone       bool     // not to be used any more
 	changed    chan any // made by changes, closed by notify
+	batches    int      // taken off to be written, by the loops of links
 }
 
 func newPeer(n *Node, id actor.NodeID) *peer {
@@ -106,10 +107,14 @@ func (p *peer) pending() int {
 // has failed; so has one for whom requests and answers pile up, which must not
 // wait because they come from goroutines that read other links. The lock is
 // given up meanwhile.
+//
+// It has its turn as soon as a batch is taken off, even if others have filled up
+// the next one before it came to run: who sends now and then is not kept out by
+// those who send all the time.
 func (p *peer) waitForRoom(noWait bool) error {
 	mark := p.node.cfg.PendingBytes
 	if noWait {
-		if p.pending() < 2*mark {
+		if p.pending() < p.node.cfg.mostPending() {
 			return nil
 		}
 		err := fmt.Errorf("%w: %d bytes are pending", ErrSlowPeer, p.pending())
@@ -118,7 +123,8 @@ func (p *peer) waitForRoom(noWait bool) error {
 	}
 	timeout := time.NewTimer(p.node.cfg.MonitorTimeout)
 	defer timeout.Stop()
-	for p.pending() >= mark {
+	batches := p.batches
+	for p.pending() >= mark && p.batches == batches {
 		changed := p.changes()
 		p.mu.Unlock()
 		var err error
