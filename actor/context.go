@@ -31,18 +31,15 @@ func (c *Context) Proto() proto.Context { return c.proto }
 // former one; nil removes it. (AEMP: rcv $SELF, tag => sub.)
 func (c *Context) Receive(tag string, h Handler) {
 	if h == nil {
-		delete(c.port.tags, tag)
+		c.port.tags.remove(tag)
 		return
 	}
-	c.setReceiver(tag, &receiver{untyped: h})
+	c.setReceiver(receiver{tag: tag, untyped: h})
 }
 
-func (c *Context) setReceiver(tag string, r *receiver) {
-	if c.port.tags == nil {
-		c.port.tags = make(map[string]*receiver)
-	}
-	c.port.tags[tag] = r
-	c.port.sys.tags.add(tag)
+func (c *Context) setReceiver(r receiver) {
+	c.port.tags.set(r)
+	c.port.sys.tags.add(r.tag)
 }
 
 // Default sets the receiver for messages that no receiver for a tag wants, in

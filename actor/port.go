@@ -71,7 +71,7 @@ type port struct {
 	sys      *System
 	setup    func(c *Context) error
 	context  Context
-	tags     map[string]*receiver
+	tags     receivers
 	fallback Handler
 	monitors []heldMonitor
 }
@@ -79,6 +79,7 @@ type port struct {
 // A receiver takes the messages of one tag: as lists, or as values of a bound
 // type.
 type receiver struct {
+	tag     string
 	untyped Handler
 	binding *binding
 	typed   func(c *Context, m any) error
@@ -134,7 +135,7 @@ func (p *port) receive(pc proto.Context, m Message) {
 		c.reply = replyPort(m)
 	}
 	if tag, ok := m.Tag(); ok {
-		if r := p.tags[tag]; r != nil {
+		if r, ok := p.tags.get(tag); ok {
 			p.check(r.receive(c, m))
 			return
 		}
@@ -148,7 +149,7 @@ func (p *port) receive(pc proto.Context, m Message) {
 // receiveTyped deals with a message of a bound type, which is a pointer to it.
 func (p *port) receiveTyped(pc proto.Context, m any, b *binding) {
 	c := &p.context
-	if r := p.tags[b.tag]; r != nil && r.binding == b {
+	if r, ok := p.tags.get(b.tag); ok && r.binding == b {
 		c.reply = b.replyOf(m)
 		if sender := pc.Sender(); sender != nil {
 			c.reply = PortOf(sender)
@@ -162,7 +163,7 @@ func (p *port) receiveTyped(pc proto.Context, m any, b *binding) {
 }
 
 // receive hands a list to the receiver of its tag.
-func (r *receiver) receive(c *Context, m Message) error {
+func (r receiver) receive(c *Context, m Message) error {
 	if r.typed == nil {
 		return r.untyped(c, m[1:])
 	}
