@@ -71,7 +71,7 @@ func On[T any](c *Context, h func(c *Context, m T) error) {
 // bad is called with the error, which wraps [aemp.ErrValue], and the message as
 // it came, without its tag.
 func OnError[T any](c *Context, h func(c *Context, m T) error, bad func(c *Context, m Message, err error) error) {
-	b := bindings.load().types[reflect.TypeFor[T]()]
+	b := bindings.load().types[typeKey(reflect.TypeFor[T]())]
 	if b == nil {
 		panic(fmt.Sprintf("actor: On[%s]: the type is not bound to a tag", reflect.TypeFor[T]()))
 	}
@@ -124,7 +124,7 @@ type bindingTable struct {
 }
 
 type boundTypes struct {
-	types map[reflect.Type]*binding // of T and of *T
+	types map[uintptr]*binding // of T and of *T, by typeKey
 	tags  map[string]*binding
 }
 
@@ -142,15 +142,15 @@ func (t *bindingTable) add(b *binding) error {
 	if other := old.tags[b.tag]; other != nil {
 		return fmt.Errorf("the tag is bound to %s", other.typ)
 	}
-	if other := old.types[b.typ]; other != nil {
+	if other := old.types[typeKey(b.typ)]; other != nil {
 		return fmt.Errorf("the type is bound to %q", other.tag)
 	}
 	current := &boundTypes{types: maps.Clone(old.types), tags: maps.Clone(old.tags)}
 	if current.types == nil {
-		current.types, current.tags = make(map[reflect.Type]*binding), make(map[string]*binding)
+		current.types, current.tags = make(map[uintptr]*binding), make(map[string]*binding)
 	}
-	current.types[b.typ] = b
-	current.types[reflect.PointerTo(b.typ)] = b
+	current.types[typeKey(b.typ)] = b
+	current.types[typeKey(reflect.PointerTo(b.typ))] = b
 	current.tags[b.tag] = b
 	t.current.Store(current)
 	return nil
@@ -162,8 +162,13 @@ func bindingOf(m any) *binding {
 	case Message, string, nil:
 		return nil
 	}
-	return bindings.load().types[reflect.TypeOf(m)]
+	return bindings.load().types[typeKey(reflect.TypeOf(m))]
 }
+
+// typeKey returns a number for a type, its address, which is looked up in less
+// time than the type itself. Types are never moved or freed: those that are
+// bound stand in their bindings.
+func typeKey(t reflect.Type) uintptr { return reflect.ValueOf(t).Pointer() }
 
 // typedMessage returns the message as a pointer, and its binding, if it is of a
 // bound type; else the binding is nil.
