@@ -142,7 +142,12 @@ func (w *world) behave(id string, c proto.Context) {
 		case "end":
 			w.sys.Kill(actor.PortOf(c.Self()), m[1:]...)
 		case "block":
-			<-m[1].(chan struct{})
+			switch until := m[1].(type) {
+			case chan struct{}:
+				<-until
+			case <-chan time.Time:
+				<-until
+			}
 		}
 	}
 }
