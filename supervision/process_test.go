@@ -1,21 +1,19 @@
 package supervision_test
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"os"
-	"os/exec"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/portmesh/portmesh/actor"
+	"github.com/portmesh/portmesh/internal/proctest"
 	"github.com/portmesh/portmesh/remote"
 	sv "github.com/portmesh/portmesh/supervision"
 )
@@ -28,7 +26,22 @@ const (
 	patience = 20 * time.Second
 )
 
-func init() { processes["node"], processes["boss"] = nodeProcess, bossProcess }
+// program is what this test program is when a test starts it again.
+func program() {
+	var err error
+	switch args := os.Args[2:]; os.Args[1] {
+	case "run":
+		runProgram(args[0])
+	case "node":
+		err = nodeProgram(actor.NodeID(args[0]))
+	case "boss":
+		err = bossProgram(args[0], args[1])
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
 
 // beater is a child that sends its port to a witness again and again.
 func beater(c *actor.Context, args actor.Message) error {
@@ -57,34 +70,33 @@ func startNode(id actor.NodeID, resolve func(context.Context, actor.NodeID) ([]s
 	return sys, node, err
 }
 
-// nodeProcess is a node on which children can be started, until its input ends.
-func nodeProcess() {
-	_, node, err := startNode(actor.NodeID(os.Getenv("PORTMESH_TEST_NODE")), nil)
+// nodeProgram is a node on which children can be started, until its input ends.
+func nodeProgram(id actor.NodeID) error {
+	_, node, err := startNode(id, nil)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		return err
 	}
 	fmt.Println(node.Addresses()[0])
 	io.Copy(io.Discard, os.Stdin)
-	node.Close()
+	return node.Close()
 }
 
-// bossProcess has a supervisor whose child is on the node that started it.
-func bossProcess() {
+// bossProgram has a supervisor whose child is on the node that started it.
+func bossProgram(address, witness string) error {
 	sys, _, err := startNode("boss", func(context.Context, actor.NodeID) ([]string, error) {
-		return []string{os.Getenv("PORTMESH_TEST_ADDRESS")}, nil
+		return []string{address}, nil
 	})
-	if err == nil {
-		_, err = sv.Start(context.Background(), sys, sv.Spec{Children: []sv.Child{{ID: "w", Start: sv.Remote{
-			Node: "a", Function: "Beat::init", Args: []any{os.Getenv("PORTMESH_TEST_WITNESS")}, Orphan: 500 * time.Millisecond,
-		}}}})
-	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		return err
 	}
-	fmt.Println("ready")
-	io.Copy(io.Discard, os.Stdin)
+	_, err = sv.Start(context.Background(), sys, sv.Spec{Children: []sv.Child{{ID: "w", Start: sv.Remote{
+		Node: "a", Function: "Beat::init", Args: []any{witness}, Orphan: 500 * time.Millisecond,
+	}}}})
+	if err == nil {
+		fmt.Println("ready")
+		io.Copy(io.Discard, os.Stdin)
+	}
+	return err
 }
 
 // A realm is this process as a node, and the processes that it has started.
@@ -133,42 +145,13 @@ func newRealm(t *testing.T) *realm {
 	return r
 }
 
-// process starts a process and returns the first line of its output.
-func (r *realm) process(what string, env ...string) (*os.Process, string) {
-	r.t.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(append(os.Environ(), envProcess+"="+what), env...)
-	cmd.Stderr = r.t.Output()
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		r.t.Fatal(err)
-	}
-	r.t.Cleanup(func() {
-		stdin.Close()
-		cmd.Process.Signal(syscall.SIGCONT)
-		cmd.Wait()
-	})
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return cmd.Process, strings.TrimSpace(line)
-}
-
 // nodes starts processes that are nodes.
-func (r *realm) nodes(ids ...actor.NodeID) map[actor.NodeID]*os.Process {
+func (r *realm) nodes(ids ...actor.NodeID) map[actor.NodeID]*proctest.Process {
 	r.t.Helper()
-	processes := make(map[actor.NodeID]*os.Process)
+	processes := make(map[actor.NodeID]*proctest.Process)
 	for _, id := range ids {
-		p, address := r.process("node", "PORTMESH_TEST_NODE="+string(id))
-		r.addresses.Store(id, address)
+		p := proctest.Start(r.t, "node", string(id))
+		r.addresses.Store(id, p.Line())
 		processes[id] = p
 	}
 	return processes
@@ -232,7 +215,7 @@ func TestKilledProcess(t *testing.T) {
 	r.start(500*time.Millisecond, "b", "c")
 	old := r.want(sv.Started).Port
 	r.wantBeats(old)
-	processes[old.Node()].Kill()
+	processes[old.Node()].Signal(os.Kill)
 	r.want(sv.NodeLost)
 	now := r.want(sv.Started).Port
 	if now.Node() == old.Node() {
@@ -247,7 +230,7 @@ func TestRestartedProcess(t *testing.T) {
 	processes := r.nodes("b")
 	r.start(time.Hour, "b")
 	old := r.want(sv.Started).Port
-	processes["b"].Kill()
+	processes["b"].Signal(os.Kill)
 	r.want(sv.NodeLost)
 	r.nodes("b")
 	now := r.want(sv.Started).Port
@@ -399,12 +382,13 @@ func TestCutLink(t *testing.T) {
 // When the process of a supervisor is killed, its children elsewhere end.
 func TestKilledBoss(t *testing.T) {
 	r := newRealm(t)
-	boss, _ := r.process("boss", "PORTMESH_TEST_ADDRESS="+r.node.Addresses()[0], "PORTMESH_TEST_WITNESS="+string(r.witness))
+	boss := proctest.Start(t, "boss", r.node.Addresses()[0], string(r.witness))
+	boss.Expect("ready")
 	worker := <-r.beats
 	died := make(chan actor.Reason, 1)
 	r.sys.Monitor(worker, func(reason actor.Reason) { died <- reason })
 	r.wantBeats(worker)
-	boss.Kill()
+	boss.Signal(os.Kill)
 	select {
 	case reason := <-died:
 		if reason.Kind() != "shutdown" {

@@ -1,7 +1,6 @@
 package supervision_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"github.com/portmesh/portmesh/actor"
+	"github.com/portmesh/portmesh/internal/proctest"
 	sv "github.com/portmesh/portmesh/supervision"
 )
 
@@ -97,67 +97,46 @@ func TestRunErrors(t *testing.T) {
 	}
 }
 
-// runProcess is a program that runs a tree. Its child takes as long to stop as
-// the environment says.
-func runProcess() {
-	takes, _ := time.ParseDuration(os.Getenv("PORTMESH_TEST_TAKES"))
+// runProgram is a program that runs a tree, whose child takes so long to stop.
+func runProgram(takes string) {
+	duration, _ := time.ParseDuration(takes)
 	sys := actor.NewSystem(actor.WithLogger(slog.New(slog.NewTextHandler(io.Discard, nil))))
 	task := sv.Task(func(ctx context.Context, _ actor.Message) error {
 		fmt.Println("started")
 		<-ctx.Done()
 		fmt.Println("stopping")
-		time.Sleep(takes)
+		time.Sleep(duration)
 		fmt.Println("stopped")
 		return nil
 	})
 	spec := sv.Spec{Children: []sv.Child{{ID: "task", Start: task, Shutdown: sv.Infinity}}}
-	os.Exit(sv.ExitCode(sv.Run(context.Background(), sys, spec, sv.RunConfig{Deadline: 500 * time.Millisecond})))
+	os.Exit(sv.ExitCode(sv.Run(context.Background(), sys, spec, sv.RunConfig{Deadline: time.Second})))
 }
-
-func init() { processes["run"] = runProcess }
 
 func TestSignals(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		takes   string
-		signals []syscall.Signal
+		signals []syscall.Signal // the first when it has started, the second when it stops
 		want    string
 		code    int
 	}{
-		{"SIGTERM", "0", []syscall.Signal{syscall.SIGTERM}, "stopping stopped", sv.ExitOK},
-		{"SIGINT", "0", []syscall.Signal{syscall.SIGINT}, "stopping stopped", sv.ExitOK},
-		{"twice", "1h", []syscall.Signal{syscall.SIGTERM, syscall.SIGINT}, "stopping", sv.ExitForced},
-		{"too late", "1h", []syscall.Signal{syscall.SIGTERM}, "stopping", sv.ExitDeadline},
+		{"SIGTERM", "0", []syscall.Signal{syscall.SIGTERM}, "started stopping stopped", sv.ExitOK},
+		{"SIGINT", "0", []syscall.Signal{syscall.SIGINT}, "started stopping stopped", sv.ExitOK},
+		{"twice", "1h", []syscall.Signal{syscall.SIGTERM, syscall.SIGINT}, "started stopping", sv.ExitForced},
+		{"too late", "1h", []syscall.Signal{syscall.SIGTERM}, "started stopping", sv.ExitDeadline},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			cmd := exec.Command(os.Args[0])
-			cmd.Env = append(os.Environ(), envProcess+"=run", "PORTMESH_TEST_TAKES="+test.takes)
-			cmd.Stderr = t.Output()
-			stdout, err := cmd.StdoutPipe()
-			if err != nil {
-				t.Fatal(err)
+			p := proctest.Start(t, "run", test.takes)
+			for _, s := range test.signals {
+				p.Line()
+				p.Signal(s)
 			}
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			defer cmd.Process.Kill()
-			out := bufio.NewScanner(stdout)
-			var lines []string
-			for i := 0; out.Scan(); i++ { // a signal behind each line, as long as there are any
-				if i > 0 {
-					lines = append(lines, out.Text())
-				}
-				if i < len(test.signals) {
-					cmd.Process.Signal(test.signals[i])
-				}
-			}
-			err = cmd.Wait()
 			code := 0
-			if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+			if exit, ok := errors.AsType[*exec.ExitError](p.Wait()); ok {
 				code = exit.ExitCode()
 			}
-			if got := strings.Join(lines, " "); got != test.want || code != test.code {
+			if got := strings.Join(strings.Fields(p.Output()), " "); got != test.want || code != test.code {
 				t.Errorf("got %q with code %d, want %q with %d", got, code, test.want, test.code)
 			}
 		})
