@@ -168,7 +168,7 @@ func (s *supervisor) verdict(inc *incarnation, reason actor.Reason) {
 	ch := inc.child
 	ch.avoid = inc.remote.node
 	if ch.spec.Lost.Then == GiveUp {
-		s.giveUp(fmt.Sprintf("the node of child %q is lost", ch.id), reason)
+		s.giveUp(fmt.Sprintf("the node of child %q is lost:", ch.id), reason)
 		return
 	}
 	s.fence(inc)

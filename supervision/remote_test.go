@@ -445,7 +445,7 @@ func TestGiveUpWhenLost(t *testing.T) {
 				t.Errorf("it took %v", took)
 			}
 			p.want("-x")
-			p.wantEnded(s, "shutdown", `the node of child "w" is lost`)
+			p.wantEnded(s, "shutdown", `the node of child "w" is lost:`)
 		})
 	}
 }

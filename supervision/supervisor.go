@@ -572,7 +572,7 @@ func (s *supervisor) autoShutdown() bool {
 // restart restarts a child, and those that the strategy has restarted with it.
 func (s *supervisor) restart(ch *child, counted bool) {
 	if !counted && !s.intensity.allow(time.Now()) {
-		s.giveUp(fmt.Sprintf("%d restarts within %v, and child %q died again", s.intensity.max, s.intensity.period, ch.id), ch.last)
+		s.giveUp(fmt.Sprintf("child %q died again, after %d restarts within %v:", ch.id, s.intensity.max, s.intensity.period), ch.last)
 		return
 	}
 	ch.restarts++
