@@ -14,7 +14,7 @@ import (
 // and a text, or what else belongs to the code.
 const (
 	tagStop      = "stop"          // end, in order; there is no answer but the death
-	tagPing      = "ping"          // -> ok
+	tagPing      = "ping"          // -> ok; from a child with its port: not_found if it is none any more
 	tagStart     = "start_child"   // a *Child, from within the program -> ok, ID, port
 	tagDynamic   = "start_dynamic" // arguments -> ok, ID, port
 	tagTerminate = "terminate"     // ID -> ok
@@ -50,10 +50,7 @@ func (s *supervisor) control(c *actor.Context) {
 		s.terminate(actor.Reason{reasonShutdown})
 		return nil
 	})
-	c.Receive(tagPing, func(c *actor.Context, _ actor.Message) error {
-		s.respond(c.Reply(), answerOK)
-		return nil
-	})
+	c.Receive(tagPing, s.ping)
 	c.Receive(tagStart, s.startChild)
 	c.Receive(tagDynamic, s.startDynamic)
 	s.onChild(tagTerminate, s.terminateChild)
@@ -79,6 +76,24 @@ func (s *supervisor) control(c *actor.Context) {
 		return nil
 	})
 	c.Receive(tagTree, s.tree)
+}
+
+// ping answers that the supervisor is there. A child that asks after it had lost
+// us is told whether it is still wanted.
+func (s *supervisor) ping(c *actor.Context, m actor.Message) error {
+	var port actor.PortID
+	if len(m) > 1 && m.Scan(&port) == nil {
+		inc := s.nodes.ports[port]
+		if inc == nil {
+			s.respond(c.Reply(), answerError, codeNotFound, "")
+			return nil
+		}
+		if inc.child.state == Unreachable && inc.endTimer != nil {
+			s.allow(inc)
+		}
+	}
+	s.respond(c.Reply(), answerOK)
+	return nil
 }
 
 // onChild sets the receiver for a message that names a child.

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -25,10 +27,24 @@ func TestModel(t *testing.T) {
 	if testing.Short() {
 		rounds = 60
 	}
+	forSeeds(t, rounds, runModel)
+}
+
+// forSeeds runs a test with that many seeds, until one fails, or with the one in
+// the environment.
+func forSeeds(t *testing.T, rounds int, run func(t *testing.T, seed uint64)) {
 	base := uint64(time.Now().UnixNano())
+	if text := os.Getenv("PORTMESH_TEST_SEED"); text != "" {
+		var err error
+		if base, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+		rounds = 1
+	}
 	for i := range rounds {
 		seed := base + uint64(i)
-		if !t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { runModel(t, seed) }) {
+		if !t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { run(t, seed) }) {
+			t.Logf("to run it again: PORTMESH_TEST_SEED=%d", seed)
 			return
 		}
 	}

@@ -141,17 +141,13 @@ func (s *supervisor) disconnected(inc *incarnation, reason actor.Reason) {
 		ch.state = Unreachable
 		inc.unannounce()
 		s.emit(ch, NodeLost, reason)
+		inc.remote.reason = reason
 		s.lose(inc)
-		if wait := ch.spec.Lost.Wait; wait > 0 {
-			s.timer(inc, wait, func() { s.verdict(inc, reason) })
-		} else {
-			s.verdict(inc, reason)
-		}
 	case Unreachable: // lost again before it was found
 		s.lose(inc)
 	default: // whether it is there is not to be known
 		ch.avoid = inc.remote.node
-		s.fence(inc)
+		s.fence(inc, ch.spec.Lost.Wait)
 		s.died(inc, reason)
 	}
 }
@@ -161,37 +157,58 @@ func (s *supervisor) lose(inc *incarnation) {
 	w := s.watched(inc.remote.node)
 	w.lost[inc] = true
 	s.probe(w)
+	s.allow(inc)
+}
+
+// allow gives a lost incarnation all of its time, from now on. It is called
+// whenever the node was heard of: if the child has heard of us as well, its own
+// clock begins anew.
+func (s *supervisor) allow(inc *incarnation) {
+	if wait := inc.child.spec.Lost.Wait; wait > 0 {
+		s.timer(inc, wait, func() { s.verdict(inc) })
+	} else {
+		s.verdict(inc)
+	}
 }
 
 // verdict decides about a child that stays lost.
-func (s *supervisor) verdict(inc *incarnation, reason actor.Reason) {
-	ch := inc.child
+func (s *supervisor) verdict(inc *incarnation) {
+	ch, reason := inc.child, inc.remote.reason
 	ch.avoid = inc.remote.node
 	if ch.spec.Lost.Then == GiveUp {
 		s.giveUp(fmt.Sprintf("the node of child %q is lost:", ch.id), reason)
 		return
 	}
-	s.fence(inc)
+	s.fence(inc, 0)
 	s.died(inc, reason)
 }
 
 // fence has the port of an incarnation killed as soon as its node can be
-// reached.
-func (s *supervisor) fence(inc *incarnation) {
+// reached. Until then there is no other one of the child on that node, and for
+// so long, in which an orphan ends by itself, none anywhere.
+func (s *supervisor) fence(inc *incarnation, wait time.Duration) {
 	if inc.port == "" {
 		return
 	}
-	ch, node := inc.child, inc.remote.node
-	w := s.watched(node)
-	if w.fences[inc.port] == nil {
-		w.fences[inc.port] = &fence{child: ch}
-		if ch.fenced == nil {
-			ch.fenced = make(map[actor.NodeID]int)
-		}
-		ch.fenced[node]++
+	ch := inc.child
+	w := s.watched(inc.remote.node)
+	w.fences[inc.port] = &fence{child: ch}
+	if ch.fenced == nil {
+		ch.fenced = make(map[actor.PortID]time.Time)
 	}
+	ch.fenced[inc.port] = time.Now().Add(wait)
 	s.endRemote(ch, inc.port) // what is on its way may arrive
 	s.probe(w)
+}
+
+// fencedFor returns how long a child cannot be started on a node, and whether it
+// is not known how long, because one of its former ports may be alive there.
+func (ch *child) fencedFor(node actor.NodeID) (wait time.Duration, unknown bool) {
+	for port, until := range ch.fenced {
+		unknown = unknown || port.Node() == node
+		wait = max(wait, time.Until(until))
+	}
+	return wait, unknown
 }
 
 // endRemote tells a child on another node to end.
@@ -213,14 +230,10 @@ func (s *supervisor) unfence(w *nodeWatch, port actor.PortID) {
 	delete(w.fences, port)
 	s.unwatch(w)
 	ch := f.child
-	if ch.fenced[w.node]--; ch.fenced[w.node] == 0 {
-		delete(ch.fenced, w.node)
-	}
+	delete(ch.fenced, port)
 	s.publish(Event{Time: time.Now(), Kind: Fenced, Supervisor: s.self, Path: s.pathOf(ch), Port: port, Restarts: ch.restarts})
-	inc := ch.inc
-	if inc != nil && inc.remote.fenced && inc.remote.node == w.node && ch.fenced[w.node] == 0 {
-		inc.remote.fenced = false
-		ch.spec.Start.(Remote).ask(s, inc)
+	if ch.inc != nil && ch.inc.remote.fenced {
+		ch.spec.Start.(Remote).admit(s, ch.inc)
 	}
 }
 
@@ -255,8 +268,8 @@ func (s *supervisor) probe(w *nodeWatch) {
 
 // dropFences forgets the fenced ports of a node.
 func (s *supervisor) dropFences(w *nodeWatch) {
-	for _, f := range w.fences {
-		delete(f.child.fenced, w.node)
+	for port, f := range w.fences {
+		delete(f.child.fenced, port)
 	}
 	clear(w.fences)
 	s.unwatch(w)
@@ -285,6 +298,7 @@ func (s *supervisor) reached(w *nodeWatch) {
 	}
 	lost := slices.Collect(maps.Keys(w.lost))
 	for _, inc := range lost {
+		inc.stopTimer() // it is found, or lost anew
 		inc.remote.endWatch = s.watch(inc.port, inc)
 	}
 	// The answer is behind the deaths of those that are not there any more.

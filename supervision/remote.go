@@ -107,13 +107,14 @@ type remoteState struct {
 	endCall  func()       // ends the call that its start waits for
 	endWatch func()       // ends the monitor of the port
 	failure  actor.Reason // what the child has said of its start
+	reason   actor.Reason // why its node was lost
 }
 
 // A start of a Remote goes through these steps, each of which waits for an
 // answer without waiting in the port:
 //
 //	begin   choose a node
-//	placed  wait until what is fenced there is dead
+//	admit   wait until what is fenced is dead
 //	ask     ask whether the node knows the function as a supervised one
 //	spawn   spawn and monitor the port; it says ready, or the node answers
 //	        behind it
@@ -183,11 +184,23 @@ func (s *supervisor) fail(inc *incarnation, reason actor.Reason) {
 func (r Remote) placed(s *supervisor, inc *incarnation, node actor.NodeID) {
 	inc.remote.node = node
 	s.nodes.load(node, +1)
-	if inc.child.fenced[node] > 0 {
-		inc.remote.fenced = true // see unfence
-		return
+	r.admit(s, inc)
+}
+
+// admit goes on when there can be no other one of the child any more, as far as
+// that is to be known. It is called again when one has turned out to be dead.
+func (r Remote) admit(s *supervisor, inc *incarnation) {
+	wait, unknown := inc.child.fencedFor(inc.remote.node)
+	inc.remote.fenced = wait > 0 || unknown
+	switch {
+	case wait > 0:
+		s.timer(inc, wait, func() { r.admit(s, inc) })
+	case unknown:
+		s.startTimer(inc)
+	default:
+		s.startTimer(inc)
+		r.ask(s, inc)
 	}
-	r.ask(s, inc)
 }
 
 // ask finds out whether the node knows the supervised form of the function. A

@@ -112,11 +112,8 @@ type life struct {
 
 // gone reports whether a life is over, now that there is another one.
 func (l *life) gone(next *actor.Context) bool {
-	if l.sys != next.System() {
-		return false
-	}
 	_, alive := l.sys.Actors().ProcessRegistry.GetLocal(l.port.Name())
-	return !alive || l.port == next.Self()
+	return !alive || l.sys == next.System() && l.port == next.Self()
 }
 
 // tree is a supervisor of workers with the names in the arguments; "broken" is

@@ -178,9 +178,11 @@ func (o *orphan) watch() {
 
 // seek tries to reach the supervisor until it can.
 func (o *orphan) seek() {
-	o.c.Call(o.supervisor, func(_ *actor.Context, _ actor.Message, err error) error {
+	o.c.Call(o.supervisor, func(_ *actor.Context, answer actor.Message, err error) error {
 		dead, isDead := errors.AsType[*actor.DeathError](err)
 		switch {
+		case err == nil && len(answer) > 0 && answer[0] == answerError: // we were replaced
+			o.end()
 		case err == nil:
 			if o.endTimer != nil {
 				o.endTimer()
@@ -200,7 +202,7 @@ func (o *orphan) seek() {
 			})
 		}
 		return nil
-	}, tagPing)
+	}, tagPing, o.c.Self())
 }
 
 // childSays takes what a child on another node says of its start.

@@ -70,11 +70,11 @@ type child struct {
 	mustStop bool         // it is to be stopped because of a sibling
 	fresh    bool         // it is forgotten if its first start fails
 	restarts int
-	failures int                  // that count for the Backoff
-	last     actor.Reason         // of its last end
-	endWait  func()               // ends the timer, when Waiting
-	avoid    actor.NodeID         // where it was lost
-	fenced   map[actor.NodeID]int // how many of its former ports may be alive there
+	failures int                        // that count for the Backoff
+	last     actor.Reason               // of its last end
+	endWait  func()                     // ends the timer, when Waiting
+	avoid    actor.NodeID               // where it was lost
+	fenced   map[actor.PortID]time.Time // its former ports that may be alive; see fence
 	starters []actor.PortID
 	enders   []actor.PortID // those who wait to be told, of its start and its end
 }
@@ -277,6 +277,13 @@ func (s *supervisor) begin(ch *child) {
 	ch.want, ch.mustStop = false, false
 	ch.state, ch.inc = Starting, inc
 	s.alive++
+	s.startTimer(inc)
+	ch.spec.Start.begin(s, inc, ch.args)
+}
+
+// startTimer bounds the start of an incarnation, from now on.
+func (s *supervisor) startTimer(inc *incarnation) {
+	ch := inc.child
 	timeout := ch.spec.StartTimeout
 	if _, ok := ch.spec.Start.(Remote); ok && timeout == 0 {
 		timeout = remoteStartTimeout
@@ -287,7 +294,6 @@ func (s *supervisor) begin(ch *child) {
 			s.stop(ch)
 		})
 	}
-	ch.spec.Start.begin(s, inc, ch.args)
 }
 
 // timer sets the timer of an incarnation, in the place of a former one.
@@ -364,7 +370,7 @@ func (s *supervisor) stop(ch *child) {
 		return
 	case Unreachable:
 		// Nobody can tell when it ends.
-		s.fence(inc)
+		s.fence(inc, ch.spec.Lost.Wait)
 		ch.state = Stopping
 		s.died(inc, actor.Reason{aemp.ReasonTransport, string(inc.port.Node()), "stopped while its node was lost"})
 		return
@@ -423,7 +429,7 @@ func (s *supervisor) abandonLater(inc *incarnation) {
 	s.timer(inc, killGrace, func() {
 		s.emit(inc.child, Abandoned, nil)
 		if inc.remote.node != "" {
-			s.fence(inc)
+			s.fence(inc, inc.child.spec.Lost.Wait)
 		}
 		s.died(inc, actor.Reason{reasonKilled, "it does not end"})
 	})
