@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	proto "github.com/asynkron/protoactor-go/actor"
+
 	"github.com/portmesh/portmesh/actor"
 	sv "github.com/portmesh/portmesh/supervision"
 )
@@ -89,6 +91,25 @@ func TestStartFailuresCarryTheReason(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An actor may have failed, and be gone, before anybody can monitor it.
+func TestFastFailuresCarryTheReason(t *testing.T) {
+	inBubble(t, func(w *world) {
+		slow := proto.WithSpawnFunc(func(s *proto.ActorSystem, id string, props *proto.Props, parent proto.SpawnerContext) (*proto.PID, error) {
+			defer time.Sleep(time.Second) // it dies
+			return proto.DefaultSpawner(s, id, props, parent)
+		})
+		props := proto.PropsFromFunc(func(c proto.Context) {
+			if _, ok := c.Message().(*proto.Started); ok {
+				panic("cannot start")
+			}
+		}, slow)
+		_, err := sv.Start(w.t.Context(), w.sys, sv.Spec{Children: []sv.Child{{ID: "a", Start: sv.Actor{Props: props}}}})
+		if failed, ok := errors.AsType[*sv.StartError](err); !ok || failed.Reason.String() != "die cannot start" {
+			t.Errorf("got error %v", err)
+		}
+	})
 }
 
 func TestStrategies(t *testing.T) {
@@ -469,6 +490,9 @@ func TestNoRestartsWhileStopping(t *testing.T) {
 		close(block)
 		w.want("-c -b")
 		w.wantEnded(s, "shutdown")
+		if w.count(sv.Restarting) != 0 {
+			t.Error("a child was restarted")
+		}
 	})
 }
 
@@ -888,6 +912,35 @@ func TestTask(t *testing.T) {
 			t.Errorf("it took %v", took)
 		}
 		w.want("+t -t")
+	})
+}
+
+// protoactor-go does not end an actor that panics at its Stopping. It is given up
+// and replaced.
+func TestActorThatCannotDie(t *testing.T) {
+	inBubble(t, func(w *world) {
+		props := proto.PropsFromFunc(func(c proto.Context) {
+			switch c.Message().(type) {
+			case *proto.Started:
+				w.note("+")
+			case *proto.Stopping:
+				panic("I do not want to die")
+			case actor.Message:
+				panic("crashed")
+			}
+		})
+		s := w.start(sv.Spec{Children: []sv.Child{{ID: "a", Start: sv.Actor{Props: props}}}})
+		st, err := s.Child(w.t.Context(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.sys.Send(st.Port, "crash")
+		time.Sleep(10 * time.Second)
+		w.want("+ +")
+		if w.count(sv.Abandoned) != 1 {
+			t.Error("there is no event that tells")
+		}
+		w.stop(s)
 	})
 }
 

@@ -106,7 +106,6 @@ type remoteState struct {
 	fenced   bool         // it waits until those before it are dead
 	endCall  func()       // ends the call that its start waits for
 	endWatch func()       // ends the monitor of the port
-	failure  actor.Reason // what the child has said of its start
 	reason   actor.Reason // why its node was lost
 }
 

@@ -347,23 +347,64 @@ func TestLongLossMovesTheChild(t *testing.T) {
 
 // A child that does not end by itself is killed when its node is back.
 func TestFencing(t *testing.T) {
+	for _, function := range []string{"Test::worker", "Test::plain"} {
+		t.Run(function, func(t *testing.T) {
+			onPlanet(t, func(p *planet) {
+				p.nodes("b", "c")
+				r := among("b", "c")
+				r.Function, r.Orphan = function, -1
+				s := p.start(one(r, lost(time.Minute, sv.Replace)))
+				old := p.port("w").Node()
+				p.take()
+				p.mesh.Partition(apart("a"), apart(old))
+				time.Sleep(5 * time.Minute)
+				now := p.port("w").Node()
+				p.want(fmt.Sprintf("+w@%s", now))
+				p.wantMost("w", 2) // nobody can know
+				p.mesh.Heal()
+				time.Sleep(10 * time.Second)
+				p.want(fmt.Sprintf("-w@%s", old))
+				if p.count(sv.Fenced) != 1 {
+					t.Error("there is no event that tells")
+				}
+				p.stop(s)
+			})
+		})
+	}
+}
+
+// A child that has heard of its supervisor lives on for as long as an orphan
+// may, so the supervisor's clock begins anew as well.
+func TestContactOfTheChildCounts(t *testing.T) {
 	onPlanet(t, func(p *planet) {
 		p.nodes("b", "c")
-		r := among("b", "c")
-		r.Orphan = -1
-		s := p.start(one(r, lost(time.Minute, sv.Replace)))
-		old := p.port("w").Node()
-		p.take()
-		p.mesh.Partition(apart("a"), apart(old))
-		time.Sleep(5 * time.Minute)
-		now := p.port("w").Node()
-		p.want(fmt.Sprintf("+w@%s", now))
-		p.wantMost("w", 2) // nobody can know
-		p.mesh.Heal()
-		time.Sleep(10 * time.Second)
-		p.want(fmt.Sprintf("-w@%s", old))
-		if p.count(sv.Fenced) != 1 {
-			t.Error("there is no event that tells")
+		s := p.start(one(among("b", "c"), lost(2*time.Minute, sv.Replace)))
+		p.mesh.Partition(apart("a"), apart(p.port("w").Node()))
+		time.Sleep(2 * time.Minute)
+		p.wantStates(s, "w:unreachable")
+		if _, err := p.sys.Call(p.t.Context(), s.Port(), "ping", p.port("w")); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(2*time.Minute - time.Second)
+		p.wantStates(s, "w:unreachable")
+		time.Sleep(2 * time.Second)
+		p.wantStates(s, "w:running")
+		p.stop(s)
+	})
+}
+
+// A child that its supervisor does not know any more ends as soon as it hears
+// of that.
+func TestStrayEnds(t *testing.T) {
+	onPlanet(t, func(p *planet) {
+		p.nodes("b")
+		s := p.start(one(at("b")))
+		p.sys.Spawn("b", "Test::worker::supervised", s.Port(), 3600, "path", "stray")
+		p.want("+w@b +stray@b")
+		p.mesh.Cut("a", "b") // when it is back, it asks
+		time.Sleep(time.Minute)
+		if got := p.take(); !strings.Contains(got, "-stray@b") {
+			t.Errorf("noted %q", got)
 		}
 		p.stop(s)
 	})

@@ -109,11 +109,10 @@ func (a Actor) begin(s *supervisor, inc *incarnation, _ actor.Message) {
 	if id == "" {
 		id = actors.ProcessRegistry.NextId()
 	}
-	key := failureKey{actors, id}
-	failures.Store(key, new(failure))
+	inc.guard = guardKey{actors, id}
+	guarded.Store(inc.guard, func(reason any) { s.tell(tagFailed, inc, aemp.ReasonDie, fmt.Sprint(reason)) })
 	pid, err := actors.Root.SpawnNamed(a.Props.Clone(proto.WithGuardian(letDie)), id)
 	if err != nil {
-		failures.Delete(key)
 		inc.port = s.sys.Node().Port("")
 		s.tell(tagDied, inc, aemp.ReasonDie, fmt.Sprintf("name %q is taken", id))
 		return
@@ -136,51 +135,36 @@ func (s *supervisor) touch(m any) bool {
 	}
 	port := actor.PortOf(t.Who)
 	if inc := s.touched[port]; inc != nil {
-		s.endTouch(port)
+		delete(s.touched, port)
 		s.ready(inc)
 	}
 	return true
 }
 
-func (s *supervisor) endTouch(port actor.PortID) {
-	delete(s.touched, port)
-	failures.Delete(failureKey{s.sys.Actors(), port.Name()})
+// failed is called when an actor has failed, and is about to die. It may not: one
+// that panics again when it is told so is stuck for ever.
+func (s *supervisor) failed(inc *incarnation, reason actor.Reason) {
+	if inc.child.inc == inc {
+		inc.failure = reason
+		s.abandonLater(inc)
+	}
 }
 
 // startReason returns why an incarnation died. A port on another node, and an
-// actor that failed in its Started, may have been gone before it was monitored;
-// but the one has said why, and of the other the guardian knows.
-func (s *supervisor) startReason(inc *incarnation, reason actor.Reason) actor.Reason {
-	if kind := reason.Kind(); inc.remote.failure != nil && (kind == aemp.ReasonNoSuchPort || kind == aemp.ReasonDie) {
-		return inc.remote.failure
+// actor, may have been gone before it was monitored; but it has said why.
+func (inc *incarnation) startReason(reason actor.Reason) actor.Reason {
+	if kind := reason.Kind(); inc.failure != nil && (kind == aemp.ReasonNoSuchPort || kind == aemp.ReasonDie) {
+		return inc.failure
 	}
-	if s.touched[inc.port] != inc {
-		return reason
-	}
-	key := failureKey{s.sys.Actors(), inc.port.Name()}
-	if f, ok := failures.Load(key); ok && reason.Kind() == aemp.ReasonNoSuchPort {
-		f := f.(*failure)
-		f.mu.Lock()
-		if f.text != "" {
-			reason = actor.Reason{aemp.ReasonDie, f.text}
-		}
-		f.mu.Unlock()
-	}
-	s.endTouch(inc.port)
 	return reason
 }
 
-// failures holds what the actors failed with that are being started.
-var failures sync.Map // failureKey to *failure
+// guarded holds what is to be told of failures of actors.
+var guarded sync.Map // guardKey to func(reason any)
 
-type failureKey struct {
+type guardKey struct {
 	actors *proto.ActorSystem
 	id     string
-}
-
-type failure struct {
-	mu   sync.Mutex
-	text string
 }
 
 // letDie is the guardian of actors: those that fail, die.
@@ -191,11 +175,8 @@ var letDie proto.SupervisorStrategy = &guardian{proto.NewOneForOneStrategy(0, 0,
 type guardian struct{ proto.SupervisorStrategy }
 
 func (g *guardian) HandleFailure(actors *proto.ActorSystem, by proto.Supervisor, child *proto.PID, rs *proto.RestartStatistics, reason, message any) {
-	if f, ok := failures.Load(failureKey{actors, child.Id}); ok {
-		f := f.(*failure)
-		f.mu.Lock()
-		f.text = fmt.Sprint(reason)
-		f.mu.Unlock()
+	if tell, ok := guarded.Load(guardKey{actors, child.Id}); ok {
+		tell.(func(any))(reason)
 	}
 	g.SupervisorStrategy.HandleFailure(actors, by, child, rs, reason, message)
 }

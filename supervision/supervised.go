@@ -81,7 +81,7 @@ func RegisterTree(sys *actor.System, function string, f func(args actor.Message)
 		if err != nil {
 			return err
 		}
-		s.failed = func(reason actor.Reason) { o.say(saysFailed, reason...) }
+		s.aborted = func(reason actor.Reason) { o.say(saysFailed, reason...) }
 		o.end = func() { s.terminate(actor.Reason{reasonShutdown, "the supervisor above is gone"}) }
 		o.watch()
 		return s.setup(c)
@@ -222,7 +222,7 @@ func (s *supervisor) childSays(_ *actor.Context, m actor.Message) error {
 	case saysIgnore:
 		inc.ignored = true
 	case saysFailed:
-		inc.remote.failure = actor.Reason(m[2:])
+		inc.failure = actor.Reason(m[2:])
 	}
 	return nil
 }

@@ -44,7 +44,7 @@ type supervisor struct {
 	spec    *Spec
 	path    string
 	started func()             // called once, when all children have been started
-	failed  func(actor.Reason) // called when it ends before that; may be nil
+	aborted func(actor.Reason) // called when it ends before that; may be nil
 
 	c         *actor.Context // of the port; it stays the same
 	phase     phase
@@ -93,6 +93,8 @@ type incarnation struct {
 	reason   actor.Reason // why, if it is dead
 	cause    actor.Reason // why the supervisor stopped it, if that is a failure of its start
 	ignored  bool         // it has said ErrIgnore
+	failure  actor.Reason // what it has said of its failure, before it died
+	guard    guardKey     // of an Actor
 	remote   remoteState
 }
 
@@ -102,6 +104,7 @@ const (
 	tagReady    = "supervision ready"
 	tagIgnore   = "supervision ignore"
 	tagDied     = "supervision died"     // the reason follows
+	tagFailed   = "supervision failed"   // the reason follows; it is about to die
 	tagReturned = "supervision returned" // its goroutine
 )
 
@@ -118,6 +121,7 @@ func (s *supervisor) setup(c *actor.Context) error {
 	s.receive(tagReady, func(inc *incarnation, _ actor.Reason) { s.ready(inc) })
 	s.receive(tagIgnore, func(inc *incarnation, _ actor.Reason) { inc.ignored = true })
 	s.receive(tagDied, s.portDied)
+	s.receive(tagFailed, s.failed)
 	s.receive(tagReturned, func(inc *incarnation, _ actor.Reason) {
 		if inc.busy = false; inc.dead {
 			s.died(inc, inc.reason)
@@ -217,8 +221,8 @@ func (s *supervisor) stopStep() bool {
 	if s.alive > 0 { // a Dynamic's, which stop at once
 		return false
 	}
-	if s.failed != nil {
-		s.failed(s.reason)
+	if s.aborted != nil {
+		s.aborted(s.reason)
 	}
 	s.c.Kill(s.reason...)
 	s.c = nil
@@ -256,7 +260,7 @@ func (s *supervisor) groupStep() bool {
 	}
 	if s.phase == starting {
 		s.phase = running
-		s.failed = nil
+		s.aborted = nil
 		s.emit(nil, Up, nil)
 		s.started()
 	}
@@ -424,14 +428,14 @@ func (s *supervisor) kill(inc *incarnation) {
 	s.abandonLater(inc)
 }
 
-// abandonLater takes an incarnation for dead that was killed and does not end.
+// abandonLater takes an incarnation for dead that has to end and does not.
 func (s *supervisor) abandonLater(inc *incarnation) {
 	s.timer(inc, killGrace, func() {
-		s.emit(inc.child, Abandoned, nil)
+		s.emit(inc.child, Abandoned, inc.failure)
 		if inc.remote.node != "" {
 			s.fence(inc, inc.child.spec.Lost.Wait)
 		}
-		s.died(inc, actor.Reason{reasonKilled, "it does not end"})
+		s.died(inc, inc.startReason(actor.Reason{aemp.ReasonDie, "killed, and does not end"}))
 	})
 }
 
@@ -465,7 +469,7 @@ func (s *supervisor) portDied(inc *incarnation, reason actor.Reason) {
 			s.abandonLater(inc)
 		}
 	default:
-		s.died(inc, s.startReason(inc, reason))
+		s.died(inc, inc.startReason(reason))
 	}
 	s.advance()
 }
@@ -480,6 +484,8 @@ func (s *supervisor) died(inc *incarnation, reason actor.Reason) {
 	inc.unannounce()
 	counted := s.counted(inc)
 	s.left(inc)
+	guarded.Delete(inc.guard)
+	delete(s.touched, inc.port)
 	state := ch.state
 	ch.inc, ch.former, ch.state = nil, inc.port, Stopped
 	s.alive--
@@ -650,6 +656,7 @@ func (s *supervisor) killOrphans() {
 	for _, ch := range s.byID {
 		if inc := ch.inc; inc != nil {
 			inc.unannounce()
+			guarded.Delete(inc.guard)
 			if ch.spec.Start.supervisor() && inc.port != "" {
 				s.sys.Send(inc.port, tagStop) // in order
 				continue
