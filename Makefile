@@ -24,7 +24,7 @@ allocs: ## check how much the hot paths allocate, without the race detector
 
 .PHONY: interop
 interop: ## talk to the AnyEvent::MP that perl has installed (PORTMESH_PERL names other perls, as PATH does)
-	$(GO) test -race -count=1 -v -run 'Interop|ValuesPerl|StorablePerl' ./aemp ./remote ./registry/... ./internal/interop ./examples/perl ./examples/chat
+	$(GO) test -race -count=1 -v -run 'Interop|ValuesPerl|StorablePerl' ./aemp ./remote ./registry/... ./internal/interop ./examples/perl ./examples/chat ./examples/supervision
 
 .PHONY: check
 check: ## check formatting, vet, and that go.mod is tidy

@@ -915,6 +915,42 @@ func TestTask(t *testing.T) {
 	})
 }
 
+// What an actor does with its own children is no concern of its supervisor.
+func TestStrategiesOfActorsGoOnWorking(t *testing.T) {
+	inBubble(t, func(w *world) {
+		below := proto.PropsFromFunc(func(c proto.Context) {
+			switch m := c.Message().(type) {
+			case *proto.Started:
+				w.note("+below")
+			case string:
+				panic(m)
+			}
+		})
+		var child *proto.PID
+		above := proto.PropsFromFunc(func(c proto.Context) {
+			switch c.Message().(type) {
+			case *proto.Started:
+				w.note("+above")
+				child = c.Spawn(below)
+			case *proto.Terminated:
+				w.note("-below")
+			}
+		}, proto.WithSupervisor(proto.NewOneForOneStrategy(2, time.Minute, proto.DefaultDecider)))
+		s := w.start(sv.Spec{Children: []sv.Child{{ID: "above", Start: sv.Actor{Props: above}}}})
+		w.want("+above +below")
+		for range 2 {
+			w.sys.Actors().Root.Send(child, "crash")
+			w.want("+below")
+		}
+		w.sys.Actors().Root.Send(child, "crash") // the third is too many for its parent
+		w.want("-below")
+		if n := w.count(sv.Died); n != 0 {
+			t.Errorf("the supervisor has seen %d deaths", n)
+		}
+		w.stop(s)
+	})
+}
+
 // protoactor-go does not end an actor that panics at its Stopping. It is given up
 // and replaced.
 func TestActorThatCannotDie(t *testing.T) {
