@@ -161,7 +161,7 @@ func fill(t testing.TB, w *world, s *sv.Supervisor, n int) []actor.PortID {
 // of one takes as long as with a few.
 func TestDynamicWithManyChildren(t *testing.T) {
 	many := 100_000
-	if testing.Short() {
+	if testing.Short() || underRace {
 		many = 20_000
 	}
 	w := newWorld(t)
@@ -202,7 +202,7 @@ func TestDynamicWithManyChildren(t *testing.T) {
 	}
 	took := time.Since(start)
 	t.Logf("stopped in %v", took)
-	if took > 30*time.Second {
+	if took > time.Minute {
 		t.Errorf("it took %v to stop", took)
 	}
 }
