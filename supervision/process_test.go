@@ -65,7 +65,7 @@ func startNode(id actor.NodeID, resolve func(context.Context, actor.NodeID) ([]s
 	}
 	node, err := remote.Start(context.Background(), sys, remote.Config{
 		NodeID: id, Secret: secret, Listen: []string{"127.0.0.1:0"}, Resolve: resolve,
-		SilenceTimeout: time.Second, MonitorTimeout: 2 * time.Second, ConnectInterval: 500 * time.Millisecond,
+		SilenceTimeout: 2 * time.Second, MonitorTimeout: 4 * time.Second, ConnectInterval: 500 * time.Millisecond,
 	})
 	return sys, node, err
 }
