@@ -16,9 +16,11 @@ import (
 type foreign struct {
 	conn       *aemp.Conn
 	generation int
+	asked      int             // how often it did not know what it was asked
 	spawned    chan []any      // what was spawned: name, function, arguments
 	ports      map[string]bool // those that there are
 	monitored  map[string]bool // by the other node
+	ended      chan struct{}   // closed when the connection has
 }
 
 // startForeign connects such a node to a realm.
@@ -28,10 +30,10 @@ func startForeign(t *testing.T, r *realm, generation int) *foreign {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &foreign{conn: conn, generation: generation, spawned: make(chan []any, 10), ports: make(map[string]bool), monitored: make(map[string]bool)}
-	ended := make(chan struct{})
+	f := &foreign{conn: conn, generation: generation, spawned: make(chan []any, 10), ports: make(map[string]bool), monitored: make(map[string]bool),
+		ended: make(chan struct{})}
 	go func() {
-		defer close(ended)
+		defer close(f.ended)
 		for {
 			port, m, err := conn.Receive()
 			if err != nil {
@@ -42,7 +44,7 @@ func startForeign(t *testing.T, r *realm, generation int) *foreign {
 	}()
 	t.Cleanup(func() {
 		conn.Close()
-		<-ended
+		<-f.ended
 	})
 	return f
 }
@@ -61,7 +63,9 @@ func (f *foreign) receive(port string, m aemp.Message) {
 	}
 	switch tag {
 	case "can":
-		if f.generation == 2 {
+		if f.generation == 1 {
+			f.asked++
+		} else {
 			f.conn.Send(aemp.PortID(m[2].(string)).Name(), append(m[3:len(m):len(m)], "")...)
 		}
 	case "time":
@@ -127,6 +131,10 @@ func TestForeignChild(t *testing.T) {
 
 			// The process ends, and another one of the same name comes.
 			f.conn.Close()
+			<-f.ended
+			if f.asked > 2 { // once by each supervisor
+				t.Errorf("it was asked %d times", f.asked)
+			}
 			r.want(sv.NodeLost)
 			g := startForeign(t, r, generation)
 			if got := fmt.Sprint(<-g.spawned); got != want {

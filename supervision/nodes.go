@@ -22,6 +22,7 @@ type nodes struct {
 	loads map[actor.NodeID]int // how many incarnations are there
 	ports map[actor.PortID]*incarnation
 	watch map[actor.NodeID]*nodeWatch
+	mute  map[actor.NodeID]bool // those that do not answer whether they know a function
 }
 
 // A nodeWatch is a lost node with children on it, each of which may be alive:
@@ -49,6 +50,13 @@ func (n *nodes) load(node actor.NodeID, d int) {
 	if n.loads[node] += d; n.loads[node] == 0 {
 		delete(n.loads, node)
 	}
+}
+
+func (n *nodes) muted(node actor.NodeID) {
+	if n.mute == nil {
+		n.mute = make(map[actor.NodeID]bool)
+	}
+	n.mute[node] = true
 }
 
 // better reports whether a is a better place than b for a child that should
@@ -79,6 +87,7 @@ func (n *nodes) spawned(inc *incarnation) {
 
 // watched returns what is known of a lost node.
 func (s *supervisor) watched(node actor.NodeID) *nodeWatch {
+	delete(s.nodes.mute, node) // it may come back as another one
 	w := s.nodes.watch[node]
 	if w == nil {
 		w = &nodeWatch{node: node, lost: make(map[*incarnation]bool), fences: make(map[actor.PortID]*fence)}

@@ -203,12 +203,12 @@ func (r Remote) admit(s *supervisor, inc *incarnation) {
 }
 
 // ask finds out whether the node knows the supervised form of the function. A
-// Perl node of generation 1 does not know the question; then the answer to the
-// second is the first to come.
+// Perl node of generation 1 does not know the question, and logs that; then the
+// answer to the second is the first to come, and it is not asked again.
 func (r Remote) ask(s *supervisor, inc *incarnation) {
 	node := inc.remote.node.NodePort()
 	over := false
-	var endCan, endTime func()
+	endCan, endTime := func() {}, func() {}
 	decide := func(known bool, err error) {
 		if over {
 			return
@@ -228,16 +228,21 @@ func (r Remote) ask(s *supervisor, inc *incarnation) {
 		endCan()
 		endTime()
 	}
-	endCan = s.c.Call(node, func(_ *actor.Context, answer actor.Message, err error) error {
-		var known string
-		if err == nil {
-			answer.Scan(&known) // what does not fit is a no
-		}
-		decide(known == "1", err)
-		s.advance()
-		return nil
-	}, "can", supervised(r.Function))
+	if !s.nodes.mute[inc.remote.node] {
+		endCan = s.c.Call(node, func(_ *actor.Context, answer actor.Message, err error) error {
+			var known string
+			if err == nil {
+				answer.Scan(&known) // what does not fit is a no
+			}
+			decide(known == "1", err)
+			s.advance()
+			return nil
+		}, "can", supervised(r.Function))
+	}
 	endTime = s.c.Call(node, func(_ *actor.Context, _ actor.Message, err error) error {
+		if err == nil && !over {
+			s.nodes.muted(inc.remote.node)
+		}
 		decide(false, err)
 		s.advance()
 		return nil

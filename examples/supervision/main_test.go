@@ -64,7 +64,7 @@ func TestInterop(t *testing.T) {
 		t.Run(perl.Name(), func(t *testing.T) {
 			out := run(t, "-perl", perl.Path, "-script", "worker.pl", "perl")
 			wantInOrder(t, out, "counter starts as perl#counter", "Perl counts 4 words", "counter    died: die there is nothing to count",
-				"counter    started", "Perl counts 8 words", "node lost: transport_error perl", "counter    started", "Perl counts 4 words",
+				"counter    started", "Perl counts 9 words", "node lost: transport_error perl", "counter    started", "Perl counts 4 words",
 				"counter  running  perl#counter  restarts: 2")
 		})
 	}

@@ -56,7 +56,7 @@ func perl(ctx context.Context) error {
 	defer w.behind()
 	// The office cannot connect to Perl, only Perl to the office: the restarted
 	// process is known when it has come.
-	sup, err := supervision.Start(ctx, sys, supervision.Spec{Children: []supervision.Child{{
+	sup, err := supervision.Start(ctx, sys, supervision.Spec{Intensity: 3, Children: []supervision.Child{{
 		ID: "counter", Name: "counter",
 		Start: supervision.Remote{Node: "perl", Function: "Counter::init", Args: []any{supervision.Self}},
 		Lost:  supervision.Lost{Wait: 30 * time.Second},
