@@ -17,12 +17,16 @@ const (
 	fenceTime     = time.Hour
 )
 
+// badTime is how long a node on which a start has failed comes behind others.
+const badTime = time.Minute
+
 // nodes is what a supervisor knows of the nodes of its children.
 type nodes struct {
 	loads map[actor.NodeID]int // how many incarnations are there
 	ports map[actor.PortID]*incarnation
 	watch map[actor.NodeID]*nodeWatch
-	mute  map[actor.NodeID]bool // those that do not answer whether they know a function
+	mute  map[actor.NodeID]bool      // those that do not answer whether they know a function
+	bad   map[actor.NodeID]time.Time // where a start failed, and when
 }
 
 // A nodeWatch is a lost node with children on it, each of which may be alive:
@@ -59,20 +63,21 @@ func (n *nodes) muted(node actor.NodeID) {
 	n.mute[node] = true
 }
 
-// better reports whether a is a better place than b for a child that should
-// not go to the node avoid.
-func (n *nodes) better(a, b, avoid actor.NodeID) bool {
-	rank := func(node actor.NodeID) int {
-		switch {
-		case n.watch[node] != nil:
-			return 2
-		case node == avoid:
-			return 1
-		}
-		return 0
+func (n *nodes) failed(node actor.NodeID) {
+	if n.bad == nil {
+		n.bad = make(map[actor.NodeID]time.Time)
 	}
-	if ra, rb := rank(a), rank(b); ra != rb {
-		return ra < rb
+	maps.DeleteFunc(n.bad, func(_ actor.NodeID, at time.Time) bool { return time.Since(at) > badTime })
+	n.bad[node] = time.Now()
+}
+
+// better reports whether a is a better place for a child than b.
+func (n *nodes) better(a, b actor.NodeID) bool {
+	good := func(node actor.NodeID) bool {
+		return n.watch[node] == nil && time.Since(n.bad[node]) > badTime
+	}
+	if ga, gb := good(a), good(b); ga != gb {
+		return ga
 	}
 	return n.loads[a] < n.loads[b]
 }
@@ -155,7 +160,6 @@ func (s *supervisor) disconnected(inc *incarnation, reason actor.Reason) {
 	case Unreachable: // lost again before it was found
 		s.lose(inc)
 	default: // whether it is there is not to be known
-		ch.avoid = inc.remote.node
 		s.fence(inc, ch.spec.Lost.Wait)
 		s.died(inc, reason)
 	}
@@ -183,7 +187,6 @@ func (s *supervisor) allow(inc *incarnation) {
 // verdict decides about a child that stays lost.
 func (s *supervisor) verdict(inc *incarnation) {
 	ch, reason := inc.child, inc.remote.reason
-	ch.avoid = inc.remote.node
 	if ch.spec.Lost.Then == GiveUp {
 		s.giveUp(fmt.Sprintf("the node of child %q is lost:", ch.id), reason)
 		return

@@ -29,8 +29,9 @@ type Remote struct {
 	Node actor.NodeID
 	// Nodes returns the nodes on one of which the child may live, if Node is
 	// empty; see [Members]. It runs in a goroutine of its own, and must return
-	// when the context ends. Of the nodes that are not lost, that is taken which
-	// has the fewest children of this supervisor.
+	// when the context ends. That is taken which has the fewest children of
+	// this supervisor, if possible one that is not lost and where no start has
+	// failed lately.
 	Nodes func(ctx context.Context) ([]actor.NodeID, error)
 	// Function is the name of the function.
 	Function string
@@ -165,7 +166,7 @@ func (r Remote) place(s *supervisor, inc *incarnation, nodes []actor.NodeID, err
 	}
 	best := -1
 	for i, at := range rand.Perm(len(nodes)) { // chance decides between equals
-		if i == 0 || s.nodes.better(nodes[at], nodes[best], inc.child.avoid) {
+		if i == 0 || s.nodes.better(nodes[at], nodes[best]) {
 			best = at
 		}
 	}

@@ -468,6 +468,31 @@ func TestNodeCrashMovesTheChild(t *testing.T) {
 	})
 }
 
+// A node that is in the family but cannot do the work does not get all of it
+// because it has none.
+func TestBadNodesComeLast(t *testing.T) {
+	onPlanet(t, func(p *planet) {
+		p.nodes("b", "c")
+		p.mesh.Start("useless", quiet) // knows no function
+		spec := sv.Spec{Intensity: 1000, Children: []sv.Child{{ID: "w", Start: at("b")}, {ID: "v", Start: at("c")}}}
+		s := p.start(spec)
+		r := among("b", "c", "useless", "nowhere")
+		r.Args = []any{"x"}
+		for i := range 10 {
+			for attempt := 0; ; attempt++ {
+				_, err := s.StartChild(p.t.Context(), sv.Child{ID: fmt.Sprint(i), Start: r})
+				if err == nil {
+					break
+				}
+				if attempt == 2 {
+					t.Fatal(err)
+				}
+			}
+		}
+		p.stop(s)
+	})
+}
+
 func TestGiveUpWhenLost(t *testing.T) {
 	for _, wait := range []time.Duration{0, time.Minute} {
 		onPlanet(t, func(p *planet) {

@@ -73,7 +73,6 @@ type child struct {
 	failures int                        // that count for the Backoff
 	last     actor.Reason               // of its last end
 	endWait  func()                     // ends the timer, when Waiting
-	avoid    actor.NodeID               // where it was lost
 	fenced   map[actor.PortID]time.Time // its former ports that may be alive; see fence
 	starters []actor.PortID
 	enders   []actor.PortID // those who wait to be told, of its start and its end
@@ -333,6 +332,7 @@ func (s *supervisor) ready(inc *incarnation) {
 	}
 	inc.stopTimer()
 	inc.since = time.Now()
+	delete(s.nodes.bad, inc.remote.node)
 	ch.state, ch.fresh = Running, false
 	s.emit(ch, Started, nil)
 	s.answer(&ch.starters, answerOK, ch.id, inc.port)
@@ -498,6 +498,9 @@ func (s *supervisor) died(inc *incarnation, reason actor.Reason) {
 		s.answer(&ch.starters, answerOK, ch.id, actor.PortID(""))
 		s.ended(ch)
 	case state == Starting, inc.cause != nil:
+		if inc.remote.node != "" {
+			s.nodes.failed(inc.remote.node)
+		}
 		s.startFailed(ch)
 	case state == Stopping, ch.mustStop: // it may have been faster
 		ch.mustStop = false
