@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -118,7 +119,7 @@ must be there when the profile is used.`,
 			Long: `That is what is set in the profile, inherited by it, and set by environment variables
 (PORTMESH_NODEID and so on). Keys and values that are given as arguments count as
 what the program says: they are used where nothing else is said. Without a
-profile it is that of the host's name.`,
+profile it is what PORTMESH_PROFILE names, or the one of the host's name.`,
 			Examples: []string{"showconfig server", "showconfig server monitor_timeout 10", "showconfig --origins server"},
 			Run:      showConfig,
 		},
@@ -126,14 +127,7 @@ profile it is that of the host's name.`,
 }
 
 func showConfig(_ context.Context, c *Call) error {
-	name := c.Text(0)
-	if name == "" {
-		name = c.selected()
-	}
-	if name == "" {
-		name = profile.HostName()
-	}
-	s, err := c.settings(name)
+	s, err := c.settings(cmp.Or(c.Text(0), c.selected(), c.Getenv(profile.EnvProfile), profile.HostName()))
 	if err != nil {
 		return err
 	}

@@ -284,6 +284,18 @@ func TestConfigMistakes(t *testing.T) {
 	}
 }
 
+// TestShowConfigProfile: without a name it is what a program would take.
+func TestShowConfigProfile(t *testing.T) {
+	_, path := configTool(t, exampleConfig)
+	tool := toolWith(t, map[string]string{profile.EnvFile: path, profile.EnvProfile: "q", "PORTMESH_SEEDS": "b,c"})
+	if got := runTool(t, tool, "--json", "showconfig"); got.out != `{"secret":"s","secure":1,"seeds":["b","c"]}`+"\n" {
+		t.Errorf("got %+v", got)
+	}
+	if got := runTool(t, tool, "showconfig", "--origins", "p"); !strings.Contains(got.out, "seeds   environment variable PORTMESH_SEEDS\n") {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestNoHome(t *testing.T) {
 	tool := New()
 	tool.Getenv = func(string) string { return "" }
