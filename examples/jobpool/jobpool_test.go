@@ -97,7 +97,7 @@ func TestKilledWorkers(t *testing.T) {
 // to the other, and when the second result arrives.
 func TestFrozenWorker(t *testing.T) {
 	dispatcher, seed := startDispatcher(t, "-jobs", "10000", "-silence", "1s") // more than we wait for
-	frozen, name := startWorker(t, seed, "2s", "-silence", "1s")           // long enough to be in time with the result
+	frozen, name := startWorker(t, seed, "2s", "-silence", "1s")               // long enough to be in time with the result
 	frozen.Expect("job 0")
 	frozen.Signal(syscall.SIGSTOP)
 	defer frozen.Signal(syscall.SIGCONT)
