@@ -183,6 +183,7 @@ func (s *seed) loop(address string) {
 	n := s.n
 	delay := n.seedBackoff()
 	for s.isWanted(address) {
+		var coming actor.NodeID // may connect to us before our next attempt
 		id, err := n.dialSeed(address)
 		switch {
 		case errors.Is(err, aemp.ErrSelf):
@@ -198,13 +199,14 @@ func (s *seed) loop(address string) {
 			n.publish(SeedUp{address, id})
 			n.waitWhile(id, true, nil)
 			s.set(address, seedNew, nil)
+			coming = id
 		case hungUp(err) && n.isComing(id): // as above, but it is not decided yet
+			coming = id
 		default:
 			s.set(address, seedFailed, err)
 		}
-		// The node may connect to us meanwhile.
 		timer := time.NewTimer(delay.next())
-		n.waitWhile(id, false, timer.C)
+		n.waitWhile(coming, false, timer.C)
 		timer.Stop()
 	}
 }

@@ -337,6 +337,34 @@ func TestSeedFailsAtAllAddresses(t *testing.T) {
 	})
 }
 
+// Two nodes that are each other's seed dial each other at once, also after each
+// loss. The connection that gives way is no failure.
+func TestSeedsOfEachOther(t *testing.T) {
+	for _, delay := range []time.Duration{0, time.Millisecond, 500 * time.Millisecond} {
+		t.Run(delay.String(), func(t *testing.T) {
+			inSeedBubble(t, func(t *testing.T, mesh *remotetest.Mesh) {
+				mesh.Delay("a", "b", delay)
+				a, b := startSeeder(mesh, "a", nil, "b:4040"), startSeeder(mesh, "b", nil, "a:4040")
+				for i := range 20 {
+					time.Sleep(10 * time.Second)
+					if i == 0 && delay == 0 {
+						a.take() // it may have been too early for b
+					} else {
+						a.want(t, "up b:4040 b")
+					}
+					b.want(t, "up a:4040 a")
+					a.wantNodes(t, "b")
+					mesh.Cut("a", "b")
+				}
+				if delay > 0 {
+					a.wantQuiet(t)
+				}
+				b.wantQuiet(t)
+			})
+		})
+	}
+}
+
 // Over TCP, too, a seed may be a name and have an address of IPv6.
 func TestSeedNamesOverTCP(t *testing.T) {
 	m := newMesh(t)
