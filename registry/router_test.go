@@ -348,6 +348,37 @@ func TestRouterLost(t *testing.T) {
 	})
 }
 
+// A router whose mailbox overflows dies, as any port does, and what it held is
+// not lost silently.
+func TestRouterMailbox(t *testing.T) {
+	inBubble(t, func(t *testing.T, m *bubble) {
+		a := m.start("a", "a")
+		sys := a.Node().System()
+		dead := deadLetters(a)
+		busy := make(chan bool)
+		router := group(t, a, "workers").Router(registry.ToNext, registry.RouterConfig{
+			Size:    2,
+			Lost:    func(*actor.Context, actor.Message, error) error { <-busy; return nil },
+			Mailbox: actor.Mailbox{Size: 1},
+		})
+		reasons := make(chan actor.Reason, 1)
+		sys.Monitor(router, func(r actor.Reason) { reasons <- r })
+		for i := range 5 { // two are held, one is being lost, one is in the mailbox
+			sys.Send(router, i)
+			synctest.Wait()
+		}
+		close(busy)
+		if r := <-reasons; r.Kind() != "mailbox_full" {
+			t.Errorf("got reason %v", r)
+		}
+		got := dead.take()
+		slices.Sort(got)
+		if want := []string{"[0]", "[1]", "[3]", "[4]"}; !slices.Equal(got, want) {
+			t.Errorf("got dead letters %q, want %q", got, want)
+		}
+	})
+}
+
 func TestElement(t *testing.T) {
 	for _, test := range []struct {
 		i    int
@@ -402,4 +433,48 @@ func TestRoutersEndWithTheirGroup(t *testing.T) {
 		dead.want(t, `["behind"]`)
 		in.want(t)
 	})
+}
+
+// What a router adds to a message on its way to a member on the same node.
+func BenchmarkRouter(b *testing.B) {
+	for _, members := range []int{1, 100} {
+		for name, policy := range map[string]registry.Policy{
+			"next": registry.ToNext, "key": registry.ToKey(registry.Element(1)),
+		} {
+			b.Run(fmt.Sprint(name, "/", members), func(b *testing.B) {
+				r := startAlone()
+				defer r.Close()
+				g, err := r.Group("workers")
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer g.Close()
+				done := make(chan bool)
+				for range members {
+					g.Join(r.Node().System().Port(func(c *actor.Context) error {
+						c.Receive("n", func(_ *actor.Context, m actor.Message) error {
+							if m[0] == 0 {
+								done <- true
+							}
+							return nil
+						})
+						return nil
+					}))
+				}
+				for len(g.Members()) < members {
+					if _, err := g.Wait(b.Context()); err != nil {
+						b.Fatal(err)
+					}
+				}
+				router := g.Router(policy, registry.RouterConfig{Mailbox: actor.Mailbox{Size: 1000, Full: actor.WaitFor(time.Minute)}})
+				send := r.Node().System().Send
+				b.ReportAllocs()
+				for i := 1; b.Loop(); i++ {
+					send(router, "n", i)
+				}
+				send(router, "n", 0)
+				<-done
+			})
+		}
+	}
 }

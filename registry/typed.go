@@ -114,7 +114,8 @@ type ChangeOf[T any] struct {
 }
 
 // Monitor calls fn with the content, and whenever it changes; see
-// [Registry.Monitor].
+// [Registry.Monitor]. Only what has changed is converted, but each call copies
+// the family.
 func (f Family[T]) Monitor(fn func(ChangeOf[T])) (stop func(), err error) {
 	var last ChangeOf[T]
 	return f.r.Monitor(f.name, func(c Change) {
