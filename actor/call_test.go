@@ -122,13 +122,16 @@ func TestFuncRunsInThePort(t *testing.T) {
 func TestAfter(t *testing.T) {
 	sys := newSystem(t)
 	got := make(chan string, 10)
+	watched := make(chan bool)
 	port := sys.Port(func(c *actor.Context) error {
+		<-watched
 		c.After(0, func(*actor.Context) error { got <- "now"; return nil })
 		c.After(time.Hour, func(*actor.Context) error { t.Error("it was stopped"); return nil })()
 		c.After(time.Millisecond, func(*actor.Context) error { return errors.New("time is up") })
 		return nil
 	})
 	died := monitored(sys, port)
+	close(watched)
 	if g := next(t, got); g != "now" {
 		t.Errorf("got %q", g)
 	}
