@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -121,6 +123,43 @@ func TestTutorialQuotesTheExamples(t *testing.T) {
 		case !strings.Contains(read(t, q.file), "\n"+q.code):
 			t.Errorf("%s does not contain\n%s", q.file, q.code)
 		}
+	}
+}
+
+// What the tutorial shows as output is what the tests of the examples expect, as
+// far as it is always the same.
+func TestTutorialShowsOutput(t *testing.T) {
+	var expected []string
+	literal := regexp.MustCompile("\"(?:[^\"\\\\\n]|\\\\.)*\"|`[^`]*`")
+	for _, dir := range []string{"../examples/chat", "../examples/tutorial/01-message", "../examples/tutorial/02-processes", "../examples/tutorial/03-registry"} {
+		for _, file := range goFiles(t, dir) {
+			if !strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			for _, quoted := range literal.FindAllString(read(t, file), -1) {
+				if text, err := strconv.Unquote(quoted); err == nil && len(strings.TrimSpace(text)) >= 8 {
+					expected = append(expected, strings.TrimSpace(text))
+				}
+			}
+		}
+	}
+	found := 0
+	for _, m := range regexp.MustCompile("(?ms)^```sh\n(.*?)^```$").FindAllStringSubmatch(read(t, "tutorial.md"), -1) {
+		if !strings.Contains(m[1], "$ go run") {
+			continue
+		}
+		for line := range strings.Lines(m[1]) {
+			if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "$ ") {
+				continue
+			}
+			found++
+			if !slices.ContainsFunc(expected, func(text string) bool { return strings.Contains(line, text) }) {
+				t.Errorf("no test expects %q", line)
+			}
+		}
+	}
+	if found < 10 {
+		t.Errorf("only %d lines were checked", found)
 	}
 }
 

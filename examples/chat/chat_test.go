@@ -31,6 +31,7 @@ func startServer(t *testing.T, name, seed string, flags ...string) (*proctest.Pr
 func startClient(t *testing.T, name, seeds string) *proctest.Process {
 	t.Helper()
 	p := proctest.Start(t, "join", "-seeds", seeds, name)
+	p.Expect("* looking for a server; /quit ends")
 	p.Expect("* you are on ")
 	return p
 }
@@ -41,8 +42,11 @@ const nowhere = "127.0.0.1:1"
 func TestOneServer(t *testing.T) {
 	server, seed := startServer(t, "red", nowhere)
 	anna := startClient(t, "anna", seed)
+	anna.Expect("* anna came to red")
 	bert := startClient(t, "bert", seed)
 	anna.Expect("* bert came to red")
+	bert.Input("hello, anna")
+	anna.Expect("bert: hello, anna")
 	anna.Input("hello")
 	bert.Expect("anna: hello")
 	bert.Input("hi, \x1b[31manna")

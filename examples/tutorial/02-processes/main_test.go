@@ -12,11 +12,11 @@ func TestMain(m *testing.M) { proctest.Main(m, main) }
 func TestTwoProcesses(t *testing.T) {
 	room := proctest.Start(t, "-address", "127.0.0.1:0", "room")
 	_, address, _ := strings.Cut(room.Expect("house#room listens at "), " at ")
-	out, err := proctest.Run(t, "-address", address, "say", "hello", "there")
-	if want := "the answer is: [\"heard\", 11]\n"; err != nil || out != want {
+	out, err := proctest.Run(t, "-address", address, "say", "hello")
+	if want := "the answer is: [\"heard\", 5]\n"; err != nil || out != want {
 		t.Errorf("got %q, %v, want %q", out, err, want)
 	}
-	room.Expect("heard: hello there")
+	room.Expect("heard: hello")
 }
 
 func TestNobodyThere(t *testing.T) {
