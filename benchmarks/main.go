@@ -74,13 +74,14 @@ func compare(ctx context.Context, out io.Writer, scale float64, rounds int, run,
 	r := &report{Machine: thisMachine(), Started: time.Now(), Rounds: rounds, Scale: scale}
 	r.Machine.print(out)
 	for _, w := range works {
+		w = w.scaled(scale)
 		t := &table{Work: w.Name}
 		for range rounds {
 			for _, p := range w.peers {
 				if !match.MatchString(w.Name + "/" + p) {
 					continue
 				}
-				m, err := measure(ctx, w.scaled(scale), p, profiles)
+				m, err := measure(ctx, w, p, profiles)
 				if ctx.Err() != nil {
 					return nil, context.Cause(ctx)
 				}

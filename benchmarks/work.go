@@ -107,8 +107,16 @@ var works = []work{
 		columns: []column{{seconds, "seconds", true}, {rate, "keys/s", false}, {wire, "bytes sent/key", true}, {each, "bytes in memory/key", true}, {cpu, "CPU us/key", true}}},
 }
 
-// scaled returns the work made smaller.
+// scaled returns the work made smaller. What shows how cost grows does so in
+// the sizes that it has, of which the larger ones are left out then.
 func (w work) scaled(by float64) work {
+	if w.Kind == growing && by < 1 {
+		rows := len(w.peers) - 1
+		if by < 0.1 {
+			rows = 1
+		}
+		w.peers = w.peers[:rows]
+	}
 	w.Count = int(float64(w.Count) * by)
 	w.Duration = time.Duration(float64(w.Duration) * by)
 	return w
