@@ -254,8 +254,13 @@ func TestProxyForwardsAnything(t *testing.T) {
 				return
 			}
 			defer nc.Close()
-			go nc.Write(back)
+			written := make(chan struct{})
+			go func() {
+				defer close(written)
+				nc.Write(back)
+			}()
 			got, err := io.ReadAll(nc)
+			<-written
 			if err == nil && !bytes.Equal(got, there) {
 				err = errors.New("other bytes arrived")
 			}
