@@ -111,6 +111,7 @@ type realm struct {
 }
 
 func newRealm(t *testing.T) *realm {
+	t.Parallel() // these tests wait more than they work
 	r := &realm{t: t, beats: make(chan actor.PortID), events: make(chan sv.Event, 1000)}
 	var err error
 	r.sys, r.node, err = startNode("a", func(_ context.Context, node actor.NodeID) ([]string, error) {
