@@ -17,6 +17,8 @@ type Env struct {
 	flags  map[string]any
 	output *output
 	config configuration
+	// session is that of the shell in which the line stands, or nil.
+	session *session
 }
 
 // A Call is one subcommand on the command line.
@@ -148,6 +150,9 @@ func (e *Env) JSON() bool { return e.value("json").(bool) }
 // Emit prints a result: v as one line of JSON if that is wanted, or else text
 // and a line end. An empty text prints nothing.
 func (e *Env) Emit(v any, text string) error {
+	if e.session != nil {
+		e.session.seen.value(v)
+	}
 	if !e.JSON() {
 		if text == "" {
 			return nil

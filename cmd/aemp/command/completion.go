@@ -107,7 +107,7 @@ func (e *Env) complete(words []string) []string {
 		words = []string{""}
 	}
 	typed := words[len(words)-1]
-	p := &parser{tool: e.Tool, env: &Env{Tool: e.Tool, flags: make(map[string]any), output: e.output}}
+	p := &parser{tool: e.Tool, env: &Env{Tool: e.Tool, flags: make(map[string]any), output: e.output, session: e.session}}
 	for _, w := range words[:len(words)-1] {
 		if p.word(word{value: w}) != nil {
 			return nil // what follows a mistake is anybody's guess
@@ -165,6 +165,10 @@ func (p *parser) candidates(typed string, add func(word, description string)) {
 		p.env.addresses("seeds", add)
 	case "bind":
 		p.env.addresses("binds", add)
+	case "node", "port", "family":
+		if p.env.session != nil {
+			p.env.session.candidates(placeholder, add)
+		}
 	case "command":
 		p.commands(typed != "", add)
 	case "":

@@ -28,10 +28,17 @@ type session struct {
 	reg  *registry.Registry
 	node *remote.Node
 	seed actor.NodeID // the first one that was connected
+
+	// In a shell.
+	shared bool // it outlives the subcommands
+	seen   *seen
 }
 
 // join makes the tool a node, and waits until it is connected with a seed.
 func (c *Call) join(ctx context.Context) (*session, error) {
+	if c.session != nil {
+		return c.session, nil
+	}
 	config, err := c.nodeConfig(ctx)
 	if err != nil {
 		return nil, err
@@ -104,6 +111,9 @@ func firstSeed(ctx context.Context, seeds []string, events <-chan any) (actor.No
 }
 
 func (s *session) close() {
+	if s.shared {
+		return
+	}
 	s.reg.Close()
 	s.sys.Actors().Shutdown()
 }

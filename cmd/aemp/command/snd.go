@@ -56,6 +56,30 @@ between them.`,
 			Run:      cal,
 		},
 		{
+			Name:  "spawn",
+			Group: protocolGroup,
+			Args:  "<node> <function> [arg...]",
+			Flags: flags,
+			Short: "make a port by a function of a node, and print its ID",
+			Long: `Has the node call a function that makes a port: in Perl any, in Go one that is
+registered. The port is there when the ID is printed.`,
+			Examples: []string{"spawn doomed MyApp::worker 1 2"},
+			Timeout:  answerTime,
+			Run:      spawn,
+		},
+		{
+			Name:  "kil",
+			Group: protocolGroup,
+			Args:  "<port> [reason...]",
+			Flags: flags,
+			Short: "kill a port",
+			Long: `Kills a port with a reason, of which those hear that monitor it. Without a reason the
+death is normal. That the port does not exist is an error.`,
+			Examples: []string{"kil doomed#4fJx2ba", "kil doomed#4fJx2ba maintenance"},
+			Timeout:  answerTime,
+			Run:      kil,
+		},
+		{
 			Name:  "eval",
 			Group: protocolGroup,
 			Args:  "<node> <expression...>",
@@ -82,30 +106,12 @@ func snd(ctx context.Context, c *Call) error {
 		return err
 	}
 	defer s.close()
-	// A port of ours hears what happens in the order in which it happens: the
-	// echo of the node comes behind the news that there is no such port.
-	heard, failed := make(chan actor.Reason, 2), make(chan error, 1)
-	s.sys.Port(func(self *actor.Context) error {
-		self.Monitor(port, func(reason actor.Reason) { heard <- reason })
-		self.Default(func(*actor.Context, actor.Message) error {
-			heard <- nil
-			return nil
-		})
-		if err := self.Send(port, c.Message(1)...); err != nil {
-			failed <- err
-			return nil
-		}
-		return self.Send(port.Node().NodePort(), "snd", self.Self(), "echo")
-	})
-	select {
-	case reason := <-heard:
-		if kind := reason.Kind(); kind == aemp.ReasonNoSuchPort || kind == aemp.ReasonTransport {
-			return deathError(port, reason)
-		} // what else it dies of comes after the message
-	case err := <-failed:
+	died, err := s.ask(ctx, port, func(self *actor.Context) error { return self.Send(port, c.Message(1)...) })
+	if err != nil {
 		return err
-	case <-ctx.Done():
-		return fmt.Errorf("node %s does not answer: %w", port.Node(), context.Cause(ctx))
+	}
+	if died.Kind() == aemp.ReasonNoSuchPort { // what else it dies of comes after the message
+		return deathError(port, died)
 	}
 	return c.Emit(map[string]any{"port": port, "sent": true}, "message sent successfully")
 }
@@ -174,6 +180,101 @@ func eval(ctx context.Context, c *Call) error {
 		return err
 	}
 	return c.Emit(jsonValue(result), elements(result))
+}
+
+func spawn(ctx context.Context, c *Call) error {
+	node, err := c.node(0)
+	if err != nil {
+		return err
+	}
+	s, err := c.join(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	port := s.sys.Spawn(node, c.Text(1), c.Message(2)...)
+	died, err := s.alive(ctx, port)
+	if err != nil {
+		return err
+	}
+	if died != nil {
+		return fmt.Errorf("function %s of node %s has made no port: %s", c.Text(1), node, printableReason(died))
+	}
+	return c.Emit(port, string(port))
+}
+
+func kil(ctx context.Context, c *Call) error {
+	port, err := c.port(0)
+	if err != nil {
+		return err
+	}
+	if port.IsNodePort() {
+		return Usagef("a node cannot be killed")
+	}
+	s, err := c.join(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	died, err := s.alive(ctx, port)
+	if err != nil {
+		return err
+	}
+	if died != nil {
+		return deathError(port, died)
+	}
+	s.sys.Kill(port, c.Message(1)...)
+	if err := s.reach(ctx, port.Node()); err != nil {
+		return err
+	}
+	return c.Emit(map[string]any{"port": port, "killed": true}, "")
+}
+
+// alive finds out whether a port lives. Otherwise it returns the reason of its
+// death, which is not nil.
+func (s *session) alive(ctx context.Context, port actor.PortID) (died actor.Reason, err error) {
+	return s.ask(ctx, port, func(*actor.Context) error { return nil })
+}
+
+// ask monitors a port, calls send, and waits until the port's node has dealt with
+// what was sent. If the port is dead by then it returns the reason, which is not
+// nil. The error is that of send, or tells that the node cannot be reached.
+func (s *session) ask(ctx context.Context, port actor.PortID, send func(self *actor.Context) error) (died actor.Reason, err error) {
+	heard, failed := make(chan actor.Reason, 2), make(chan error, 1)
+	// A port hears what happens in the order in which it happens: the echo of
+	// the node comes behind the news of a death.
+	self := s.sys.Port(func(self *actor.Context) error {
+		self.Monitor(port, func(reason actor.Reason) {
+			if reason == nil {
+				reason = actor.Reason{}
+			}
+			heard <- reason
+		})
+		self.Default(func(*actor.Context, actor.Message) error {
+			heard <- nil
+			return nil
+		})
+		err := send(self)
+		if err == nil {
+			err = self.Send(port.Node().NodePort(), "snd", self.Self(), "echo")
+		}
+		if err != nil {
+			failed <- err
+		}
+		return nil
+	})
+	defer s.sys.Kill(self)
+	select {
+	case reason := <-heard:
+		if reason.Kind() == aemp.ReasonTransport {
+			return nil, deathError(port, reason)
+		}
+		return reason, nil
+	case err := <-failed:
+		return nil, err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("node %s does not answer: %w", port.Node(), context.Cause(ctx))
+	}
 }
 
 // eval has a node evaluate an expression.

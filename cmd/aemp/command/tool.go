@@ -44,7 +44,7 @@ func commands() []*Command {
 	return slices.Concat(
 		sndCommands(),
 		nodesCommands(),
-		[]*Command{traceCommand()},
+		[]*Command{traceCommand(), shellCommand()},
 		dbCommands(),
 		[]*Command{runCommand(), restartCommand()},
 		proxyCommands(),
