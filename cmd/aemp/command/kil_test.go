@@ -33,7 +33,6 @@ func TestSpawnAndKil(t *testing.T) {
 		{[]string{"kil", string(port)}, ExitFailed, "there is no port " + string(port)},
 		{[]string{"kil", "a"}, ExitUsage, "a node cannot be killed"},
 		{[]string{"spawn", "a", "Nothing"}, ExitFailed, "function Nothing of node a has made no port"},
-		{[]string{"spawn", "a", "MyApp::greeter"}, ExitFailed, "function MyApp::greeter of node a has made no port"},
 	} {
 		if got := runTool(t, toolFor(t, a), test.args...); got.code != test.code || !strings.Contains(got.errors, test.want) {
 			t.Errorf("%q: got %+v, want %q", test.args, got, test.want)

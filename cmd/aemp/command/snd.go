@@ -62,7 +62,8 @@ between them.`,
 			Flags: flags,
 			Short: "make a port by a function of a node, and print its ID",
 			Long: `Has the node call a function that makes a port: in Perl any, in Go one that is
-registered. The port is there when the ID is printed.`,
+registered. That there is no such function is an error; what the function does wrong
+later shows when it is monitored.`,
 			Examples: []string{"spawn doomed MyApp::worker 1 2"},
 			Timeout:  answerTime,
 			Run:      spawn,

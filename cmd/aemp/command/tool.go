@@ -47,6 +47,7 @@ func commands() []*Command {
 		[]*Command{traceCommand(), shellCommand()},
 		dbCommands(),
 		[]*Command{runCommand(), restartCommand()},
+		[]*Command{benchCommand(), topCommand()},
 		proxyCommands(),
 		configCommands(),
 		generalCommands(),
