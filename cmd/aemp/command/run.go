@@ -47,8 +47,8 @@ Services are:
   function [argument...]      a function in Go, which makes a port
 They also answer to the names that they have in Perl: AnyEvent::MP::Global::,
 AnyEvent::MP::LogCatcher::catch. Functions are those of a program in Go that has
-this tool in it; modules in Perl are for Perl's aemp. A service that fails ends
-the node.
+this tool in it; modules in Perl are for Perl's aemp. A function that fails is called
+anew; if it fails more than 3 times in 10 seconds, the node ends.
 
 Other nodes can have the node hold entries of the database (db set), ask for its
 statistics (top), and restart it (restart). A node whose configuration says
@@ -150,9 +150,15 @@ func (n *runner) run(ctx context.Context) error {
 		}
 	}()
 	for _, s := range n.services {
+		if s.start == nil {
+			continue
+		}
 		if err := s.start(n); err != nil {
 			return fmt.Errorf("service %s: %w", s.name, err)
 		}
+	}
+	if err := n.supervise(ctx); err != nil {
+		return err
 	}
 	node := n.reg.Node()
 	text := fmt.Sprintf("node %s is ready", node.ID())

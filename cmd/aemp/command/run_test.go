@@ -144,7 +144,7 @@ func TestRunMistakes(t *testing.T) {
 		{"service level", []string{"run", "services", `[["logcatcher","loud"]]`}, ExitUsage, `level "loud"`},
 		{"service address", []string{"run", "services", `[["metrics","here"]]`}, ExitUsage, "want host:port"},
 		{"metrics taken", []string{"run", "binds", `["127.0.0.1:*"]`, "services", `[["metrics","` + taken + `"]]`}, ExitFailed, "choose another address"},
-		{"a service that fails", []string{"run", "binds", `["127.0.0.1:*"]`, "services", `[["MyApp::greeter"]]`}, ExitFailed, "service MyApp::greeter has died: die"},
+		{"a service that fails", []string{"run", "binds", `["127.0.0.1:*"]`, "services", `[["MyApp::greeter"]]`}, ExitFailed, `child "1 MyApp::greeter" died again`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			tool := toolWith(t, map[string]string{"PORTMESH_SECRET": testSecret})

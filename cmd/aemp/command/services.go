@@ -1,22 +1,25 @@
 package command
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
-	"github.com/portmesh/portmesh/actor"
 	"github.com/portmesh/portmesh/aemp/profile"
 	"github.com/portmesh/portmesh/registry/logcatcher"
+	"github.com/portmesh/portmesh/supervision"
 )
 
 // A service is something that a node is to run.
 type service struct {
 	name     string
-	function string // that makes its port; empty for the built-in services
-	start    func(n *runner) error
+	start    func(n *runner) error // of a built-in service
+	function string                // that makes the port of another
+	args     []any
 }
 
 // add takes a service of the configuration.
@@ -46,13 +49,8 @@ func (n *runner) add(s profile.Service) error {
 		built.start = func(n *runner) error { return n.serveMetrics(address) }
 	default:
 		built.function = s.Name
-		args := make([]any, len(s.Args))
-		for i, arg := range s.Args {
-			args[i] = messageValue(arg)
-		}
-		built.start = func(n *runner) error {
-			n.spawn(s.Name, args)
-			return nil
+		for _, arg := range s.Args {
+			built.args = append(built.args, messageValue(arg))
 		}
 	}
 	n.services = append(n.services, built)
@@ -82,25 +80,50 @@ func (n *runner) collect(level slog.Level) error {
 	return nil
 }
 
-// spawn makes a port of a function of the program. If the port dies of a failure
-// the node ends.
-func (n *runner) spawn(function string, args []any) {
-	port := n.sys.Spawn(n.reg.Node().ID(), function, args...)
-	stop := n.sys.Monitor(port, func(reason actor.Reason) {
-		if !reason.Normal() {
-			n.end(fmt.Errorf("service %s has died: %s", function, reason))
+// A function that fails is called anew, but not forever: the node ends when it
+// has failed more often than this in that time.
+const (
+	serviceIntensity = 3
+	servicePeriod    = 10 * time.Second
+)
+
+// supervise makes ports of the functions of the program that are services, under
+// a supervisor.
+func (n *runner) supervise(ctx context.Context) error {
+	spec := supervision.Spec{Strategy: supervision.OneForOne, Intensity: serviceIntensity, Period: servicePeriod}
+	for i, s := range n.services {
+		if s.function != "" {
+			spec.Children = append(spec.Children, supervision.Child{
+				ID:      fmt.Sprintf("%d %s", i+1, strings.ReplaceAll(s.name, "/", "_")),
+				Start:   supervision.Remote{Node: n.reg.Node().ID(), Function: s.function, Args: s.args},
+				Restart: supervision.Transient,
+			})
 		}
-	})
+	}
+	if len(spec.Children) == 0 {
+		return nil
+	}
+	sup, err := supervision.Start(ctx, n.sys, spec)
+	if err != nil {
+		return err
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		<-sup.Done()
+		if err := sup.Err(); err != nil {
+			n.end(fmt.Errorf("the services have failed too often: %w", err))
+		}
+	}()
 	n.stop = append(n.stop, func() {
-		stop()
-		gone := make(chan bool)
-		n.sys.Monitor(port, func(actor.Reason) { close(gone) })
-		n.sys.Kill(port)
-		select {
-		case <-gone:
-		case <-time.After(stopTime): // it does not come to the end of a message
+		ctx, cancel := context.WithTimeout(context.Background(), 2*stopTime)
+		defer cancel()
+		if err := sup.Stop(ctx); err != nil && ctx.Err() != nil {
+			sup.Kill()
 		}
+		<-ended
 	})
+	return nil
 }
 
 // stopTime is how long a service may take to stop.
