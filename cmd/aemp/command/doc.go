@@ -1,6 +1,7 @@
 // Package command holds the subcommands of the aemp tool, and the frame that
 // they hang in. A program that embeds the tool calls [New] and [Tool.Run], and
-// may add commands of its own to [Tool.Commands].
+// may add commands of its own to [Tool.Commands], and functions in Go for the
+// nodes that it runs ([Tool.Functions]).
 //
 // # The command line
 //

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"log/slog"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -22,7 +23,7 @@ type testNode struct {
 
 func startNode(t *testing.T, id actor.NodeID, seeds ...string) *testNode {
 	t.Helper()
-	n := &testNode{sys: actor.NewSystem()}
+	n := &testNode{sys: actor.NewSystem(actor.WithLogger(slog.New(slog.DiscardHandler)))}
 	var err error
 	n.Registry, err = registry.Start(t.Context(), n.sys, remote.Config{
 		NodeID: id, Secret: testSecret, Listen: []string{"127.0.0.1:0"}, Seeds: seeds,
