@@ -47,6 +47,7 @@ func TestTop(t *testing.T) {
 	if got.code != ExitOK || !want.MatchString(got.out) {
 		t.Errorf("got %+v", got)
 	}
+	eventually(t, "the tool is gone", func() bool { return len(b.Node().Nodes()) == 1 })
 	got = runTool(t, toolFor(t, a), "--json", "top", "--count", "1", "b")
 	var l look
 	if err := json.Unmarshal([]byte(got.out), &l); err != nil || l.Node != "b" || l.Stats == nil || len(l.Stats.Links) != 2 || l.Stats.Links[0].Node != "a" {

@@ -271,11 +271,11 @@ func (c *Call) tellHolder(ctx context.Context, function string, done func(map[st
 	if _, err := s.reg.Keys(ctx, family); err != nil { // the name is wrong, or there is no database
 		return "", familyError(err)
 	}
-	answer, err := s.request(ctx, holder, "can", function)
+	known, err := s.knows(ctx, holder, function)
 	if err != nil {
 		return "", err
 	}
-	if known := ""; answer.Scan(&known) != nil || known == "" || known == "0" {
+	if !known {
 		return "", fmt.Errorf("node %s does not let others change its entries; name another with --on, or use db set --hold", holder)
 	}
 	if err := s.sys.Send(holder.NodePort(), append([]any{function}, args...)...); err != nil {

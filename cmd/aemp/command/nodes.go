@@ -132,7 +132,9 @@ func (s *session) neighbours(ctx context.Context) ([]entry, error) {
 	}
 	list := []entry{}
 	for _, id := range append(up, s.seed) {
-		list = append(list, entry{Node: id, Addresses: []string{}})
+		if id != s.node.ID() {
+			list = append(list, entry{Node: id, Addresses: []string{}})
+		}
 	}
 	slices.SortFunc(list, func(a, b entry) int { return cmp.Compare(a.Node, b.Node) })
 	return slices.CompactFunc(list, func(a, b entry) bool { return a.Node == b.Node }), nil

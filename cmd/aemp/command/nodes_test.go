@@ -56,7 +56,6 @@ func TestTrace(t *testing.T) {
 	if err := b.Node().Connect(t.Context(), "d"); err != nil {
 		t.Fatal(err)
 	}
-	_, _ = c, d
 	for _, test := range []struct {
 		args []string
 		want string
@@ -81,6 +80,9 @@ func TestTrace(t *testing.T) {
 }
 `},
 	} {
+		eventually(t, "all are connected as they should be, and no tool is", func() bool {
+			return len(a.Node().Nodes()) == 3 && len(b.Node().Nodes()) == 2 && len(c.Node().Nodes()) == 1 && len(d.Node().Nodes()) == 2
+		})
 		if got := runTool(t, toolFor(t, a), test.args...); got.code != ExitOK || got.out != test.want {
 			t.Errorf("%v: got %d %s\n%swant\n%s", test.args, got.code, got.errors, got.out, test.want)
 		}

@@ -34,20 +34,17 @@ is installed.`,
 				return err
 			}
 			defer s.close()
-			if err := s.reach(ctx, node); err != nil {
+			known, err := s.knows(ctx, node, functionRestart)
+			if err != nil {
 				return err
 			}
-			if g := s.node.Greeting(node); g == nil || !g.IsPortmesh() {
+			if !s.isPortmesh(node) {
 				if _, err := s.eval(ctx, node, perlRestart); err != nil {
 					return fmt.Errorf("%w; is it run by aemp run?", err)
 				}
 				return c.Emit(map[string]any{"node": node, "restart": true}, "")
 			}
-			answer, err := s.request(ctx, node, "can", functionRestart)
-			if err != nil {
-				return err
-			}
-			if known := ""; answer.Scan(&known) != nil || known == "" {
+			if !known {
 				return fmt.Errorf("node %s cannot be restarted from afar, since it is not run by aemp run", node)
 			}
 			if err := s.sys.Send(node.NodePort(), functionRestart); err != nil {

@@ -137,6 +137,30 @@ func (s *session) reach(ctx context.Context, node actor.NodeID) error {
 	return err
 }
 
+// knows reports whether a node knows a function that is called by a message to its
+// node port. Perl nodes do not tell, but do not need to be asked either: they know
+// all that they have loaded.
+func (s *session) knows(ctx context.Context, node actor.NodeID, function string) (bool, error) {
+	if err := s.reach(ctx, node); err != nil { // its greeting says what it is
+		return false, err
+	}
+	if !s.isPortmesh(node) {
+		return true, nil
+	}
+	answer, err := s.request(ctx, node, "can", function)
+	if err != nil {
+		return false, err
+	}
+	var known string
+	return answer.Scan(&known) == nil && known == "1", nil
+}
+
+// isPortmesh reports whether a node is one of ours, and connected.
+func (s *session) isPortmesh(node actor.NodeID) bool {
+	g := s.node.Greeting(node)
+	return g != nil && g.IsPortmesh()
+}
+
 // explain makes of the death of a port what the user wants to know.
 func explain(err error) error {
 	var death *actor.DeathError

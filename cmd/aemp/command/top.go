@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -111,23 +112,25 @@ func (s *session) lookAround(ctx context.Context, named []actor.NodeID, before m
 	return looks, nil
 }
 
+var errLook = errors.New("no answer in time")
+
 func (s *session) look(ctx context.Context, node actor.NodeID) look {
 	l := look{Node: node}
-	ctx, cancel := context.WithTimeoutCause(ctx, answerTime, errNoAnswer)
+	ctx, cancel := context.WithTimeoutCause(ctx, answerTime, errLook)
 	defer cancel()
-	answer, err := s.request(ctx, node, "can", functionStats)
-	if err != nil {
-		l.Error = oneLine(err.Error())
-		return l
-	}
+	// The first time may be that of making a connection.
+	err := s.reach(ctx, node)
 	start := time.Now()
-	if err := s.reach(ctx, node); err != nil {
+	if err == nil {
+		err = s.reach(ctx, node)
+	}
+	if err != nil {
 		l.Error = oneLine(err.Error())
 		return l
 	}
 	l.at = time.Now()
 	l.RTT = milliseconds(l.at.Sub(start))
-	if known := ""; answer.Scan(&known) != nil || known != "1" {
+	if known, err := s.knows(ctx, node, functionStats); err != nil || !known || !s.isPortmesh(node) {
 		return l
 	}
 	m, err := s.request(ctx, node, functionStats)
