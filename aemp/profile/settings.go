@@ -100,9 +100,9 @@ func (f *File) Settings(profile string, getenv func(string) string) (*Settings, 
 	return s, nil
 }
 
-// Add gives a key a value if it has none, as a program's own default. The error
-// wraps [ErrValue].
-func (s *Settings) Add(key string, value any) error {
+// Add gives a key a value if it has none, as a program's own default, say; the
+// origin is for [Settings.Origin]. The error wraps [ErrValue].
+func (s *Settings) Add(key string, value any, origin string) error {
 	if s.Has(key) {
 		return nil
 	}
@@ -113,7 +113,7 @@ func (s *Settings) Add(key string, value any) error {
 		}
 		value = checked
 	}
-	if err := s.put(key, value, "program"); err != nil {
+	if err := s.put(key, value, origin); err != nil {
 		return err
 	}
 	return s.convert()
@@ -241,7 +241,7 @@ func (s *Settings) convert() error {
 }
 
 // Origin tells where the value of a key comes from: "defaults", `profile "NAME"`,
-// "environment variable NAME", or "program". It is empty if the key has no value.
+// "environment variable NAME", or as [Settings.Add] was told. It is empty if the key has no value.
 func (s *Settings) Origin(key string) string { return s.origins[key] }
 
 // Has reports whether a key has a value.

@@ -80,14 +80,14 @@ func TestAdd(t *testing.T) {
 		t.Fatal(err)
 	}
 	for key, v := range map[string]any{"nodeid": "program", "auth_accept": "a,b", "y": 1} {
-		if err := s.Add(key, v); err != nil {
+		if err := s.Add(key, v, "program"); err != nil {
 			t.Error(err)
 		}
 	}
 	if s.NodeID != "child" || !slices.Equal(s.AuthAccept, []string{"a", "b"}) || s.Origin("y") != "program" || s.Origin("auth_accept") != "program" {
 		t.Errorf("got %+v", s)
 	}
-	if err := s.Add("eval", []any{}); !errors.Is(err, ErrValue) {
+	if err := s.Add("eval", []any{}, "program"); !errors.Is(err, ErrValue) {
 		t.Errorf("got %v", err)
 	}
 	if s, err = settings(t, `{"x": [2, {"b": null}], "secret": "s"}`, "p", nil); err != nil {

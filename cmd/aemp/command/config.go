@@ -137,7 +137,7 @@ func (c *Call) addPairs(s *profile.Settings, i int) error {
 		}
 		v, err := keyValue(key, c.Args[i+1])
 		if err == nil {
-			err = s.Add(name, v)
+			err = s.Add(name, v, "command line")
 		}
 		if err != nil {
 			return configError(err)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/portmesh/portmesh/aemp"
 	"github.com/portmesh/portmesh/aemp/profile"
 )
 
@@ -118,11 +119,27 @@ must be there when the profile is used.`,
 			Short: "print what a node with this profile gets, also what is secret",
 			Long: `That is what is set in the profile, inherited by it, and set by environment variables
 (PORTMESH_NODEID and so on). Keys and values that are given as arguments count as
-what the program says: they are used where nothing else is said. Without a
-profile it is what PORTMESH_PROFILE names, or the one of the host's name.`,
+what the program says: they are used where nothing else is said. What is built in
+comes last. Without a profile it is what PORTMESH_PROFILE names, or the one of the host's name.`,
 			Examples: []string{"showconfig server", "showconfig server monitor_timeout 10", "showconfig --origins server"},
 			Run:      showConfig,
 		},
+	}
+}
+
+// builtIn returns what a node is when nobody says anything, as far as it can be
+// said in the configuration.
+func builtIn(name string) map[string]any {
+	var framings []string
+	for _, f := range aemp.DefaultFramings() {
+		framings = append(framings, f.Name())
+	}
+	return map[string]any{
+		"nodeid":           name + "/",
+		"binds":            []string{"*"},
+		"monitor_timeout":  30,
+		"connect_interval": 2,
+		"framing_format":   framings,
 	}
 }
 
@@ -133,6 +150,11 @@ func showConfig(_ context.Context, c *Call) error {
 	}
 	if err := c.addPairs(s, 1); err != nil {
 		return err
+	}
+	for key, v := range builtIn(s.Profile) {
+		if err := s.Add(key, v, "built in"); err != nil {
+			return configError(err)
+		}
 	}
 	if !c.Bool("origins") {
 		return c.Emit(s.Values(), strings.TrimSuffix(string(s.Bytes()), "\n"))

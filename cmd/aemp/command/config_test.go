@@ -210,6 +210,7 @@ const exampleConfig = `{"secret":"s","seeds":["a"],"version":1,"profile":{"p":{"
 
 // TestShow: what is printed, byte for byte.
 func TestShow(t *testing.T) {
+	_, full := configTool(t, `{"binds":[],"connect_interval":1,"monitor_timeout":2,"framing_format":["json"],"profile":{"p":{"nodeid":"n","x":{}}}}`)
 	for _, test := range []struct {
 		args []string
 		want string
@@ -218,12 +219,20 @@ func TestShow(t *testing.T) {
 		{[]string{"--json", "showprofile", "p"}, `{"nodeid":"n","parent":"q","x":[1]}` + "\n"},
 		{[]string{"profiles"}, "p (q)\nq\n"},
 		{[]string{"profiles", "--json"}, `{"parent":"q","profile":"p"}` + "\n" + `{"parent":null,"profile":"q"}` + "\n"},
-		{[]string{"showconfig", "p"}, "{\n   \"nodeid\" : \"n\",\n   \"secret\" : \"s\",\n   \"secure\" : 1,\n   \"seeds\" : [\n      \"a\"\n   ],\n   \"x\" : [\n      1\n   ]\n}\n"},
-		{[]string{"showconfig", "--json"}, `{"secret":"s","seeds":["a"]}` + "\n"},
-		{[]string{"profile", "q", "showconfig", "--json"}, `{"secret":"s","secure":1,"seeds":["a"]}` + "\n"},
-		{[]string{"--json", "showconfig", "q", "nodeid", "m", "seeds", "b", "binds", `["*"]`}, `{"binds":["*"],"nodeid":"m","secret":"s","secure":1,"seeds":["a"]}` + "\n"},
-		{[]string{"showconfig", "--origins", "p", "binds", "*"}, "  binds   program\n  nodeid  profile \"p\"\n  secret  defaults\n  secure  profile \"q\"\n  seeds   defaults\n  x       profile \"p\"\n"},
-		{[]string{"--json", "showconfig", "--origins", "q"}, `{"secret":"defaults","secure":"profile \"q\"","seeds":"defaults"}` + "\n"},
+		{[]string{"--config", full, "showconfig", "p"}, "{\n   \"binds\" : [],\n   \"connect_interval\" : 1,\n   \"framing_format\" : [\n      \"json\"\n   ],\n   \"monitor_timeout\" : 2,\n   \"nodeid\" : \"n\",\n   \"x\" : {}\n}\n"},
+		{[]string{"profile", "q", "showconfig", "--json"}, `{"binds":["*"],"connect_interval":2,"framing_format":["msgpack","cbor","json","storable"],"monitor_timeout":30,"nodeid":"q/","secret":"s","secure":1,"seeds":["a"]}` + "\n"},
+		{[]string{"--json", "showconfig", "q", "nodeid", "m", "seeds", "b", "binds", `[]`, "connect_interval", "1"}, `{"binds":[],"connect_interval":1,"framing_format":["msgpack","cbor","json","storable"],"monitor_timeout":30,"nodeid":"m","secret":"s","secure":1,"seeds":["a"]}` + "\n"},
+		{[]string{"showconfig", "--origins", "p", "binds", "*"}, `  binds             command line
+  connect_interval  built in
+  framing_format    built in
+  monitor_timeout   built in
+  nodeid            profile "p"
+  secret            defaults
+  secure            profile "q"
+  seeds             defaults
+  x                 profile "p"
+`},
+		{[]string{"--json", "--config", full, "showconfig", "--origins", "p"}, `{"binds":"defaults","connect_interval":"defaults","framing_format":"defaults","monitor_timeout":"defaults","nodeid":"profile \"p\"","x":"profile \"p\""}` + "\n"},
 		// Changes are seen before they are saved.
 		{[]string{"profile", "new", "nodeid", "m", "--json", "showprofile", "new", "delprofile", "new"}, `{"nodeid":"m"}` + "\n"},
 	} {
@@ -288,10 +297,10 @@ func TestConfigMistakes(t *testing.T) {
 func TestShowConfigProfile(t *testing.T) {
 	_, path := configTool(t, exampleConfig)
 	tool := toolWith(t, map[string]string{profile.EnvFile: path, profile.EnvProfile: "q", "PORTMESH_SEEDS": "b,c"})
-	if got := runTool(t, tool, "--json", "showconfig"); got.out != `{"secret":"s","secure":1,"seeds":["b","c"]}`+"\n" {
+	if got := runTool(t, tool, "--json", "showconfig"); !strings.HasSuffix(got.out, `"nodeid":"q/","secret":"s","secure":1,"seeds":["b","c"]}`+"\n") {
 		t.Errorf("got %+v", got)
 	}
-	if got := runTool(t, tool, "showconfig", "--origins", "p"); !strings.Contains(got.out, "seeds   environment variable PORTMESH_SEEDS\n") {
+	if got := runTool(t, tool, "showconfig", "--origins", "p"); !strings.Contains(got.out, "seeds             environment variable PORTMESH_SEEDS\n") {
 		t.Errorf("got %+v", got)
 	}
 }
