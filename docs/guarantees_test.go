@@ -57,15 +57,15 @@ func TestPromisesHaveTests(t *testing.T) {
 	}
 }
 
-// The tests that the pages for Perl users name exist somewhere.
-func TestPagesForPerlUsersNameTests(t *testing.T) {
+// The tests that other pages name, without their folders, exist somewhere.
+func TestPagesNameTests(t *testing.T) {
 	all := make(map[string]bool)
-	for _, dir := range []string{"../actor", "../aemp", "../remote", "../registry", "../registry/logcatcher", "../internal/interop"} {
+	for _, dir := range []string{"../actor", "../aemp", "../remote", "../registry", "../registry/logcatcher", "../supervision", "../internal/interop"} {
 		for name := range testsIn(t, dir) {
 			all[name] = true
 		}
 	}
-	names := regexp.MustCompile("`(Test\\w+)`").FindAllStringSubmatch(read(t, "aemp.md")+read(t, "perl.md"), -1)
+	names := regexp.MustCompile("`(Test\\w+)`").FindAllStringSubmatch(read(t, "aemp.md")+read(t, "perl.md")+read(t, "supervision.md"), -1)
 	if len(names) < 30 {
 		t.Errorf("only %d tests were found", len(names))
 	}
