@@ -2,6 +2,7 @@ package command
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -12,6 +13,7 @@ import (
 	"os"
 
 	"github.com/portmesh/portmesh/aemp"
+	"github.com/portmesh/portmesh/aemp/profile"
 	"github.com/portmesh/portmesh/internal/tap"
 )
 
@@ -39,8 +41,9 @@ To see what a node says to others, give it the address of the proxy as its seed.
 Nodes that learn the node's own address from the mesh still go there directly.
 
 No secret is needed, except for connections with TLS: those can be read only
-with the key and certificate that the mesh shares (--cert). Without it they
-are forwarded, and it is said that they are encrypted.
+with the key and certificate that the mesh shares, which are those of the
+configuration, or in a file (--cert). Without them, such connections are forwarded,
+and it is said that they are encrypted.
 
 A recording (--record) is a file that "aemp decode" prints. It holds all that
 was said, and is for your eyes only.`,
@@ -74,7 +77,7 @@ func proxy(ctx context.Context, c *Call) error {
 		return Usagef("the target %q is not host:port", p.Target)
 	}
 	var err error
-	if p.TLS, err = certificate(c.String("cert")); err != nil {
+	if p.TLS, err = c.certificate(); err != nil {
 		return err
 	}
 	record := func(tap.Read) error { return nil }
@@ -115,10 +118,20 @@ func proxy(ctx context.Context, c *Call) error {
 	return nil
 }
 
-// certificate reads a bundle; without a name there is none.
-func certificate(name string) (*tls.Config, error) {
+// certificate returns what encrypted connections are read with: the bundle in a
+// file, or the one that is configured, or nil.
+func (c *Call) certificate() (*tls.Config, error) {
+	name := c.String("cert")
 	if name == "" {
-		return nil, nil
+		s, err := c.settings(cmp.Or(c.selected(), c.Getenv(profile.EnvProfile), toolProfile))
+		if err != nil {
+			return nil, err
+		}
+		config, err := s.TLS()
+		if err != nil {
+			return nil, configError(err)
+		}
+		return config, nil
 	}
 	bundle, err := os.ReadFile(name)
 	if err != nil {

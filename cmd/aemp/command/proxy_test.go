@@ -67,7 +67,7 @@ func TestDecodeMistakes(t *testing.T) {
 		{[]string{"proxy", "--cert", bad, "127.0.0.1:0", "127.0.0.1:1"}, ExitFailed, "want key and certificate, as PEM"},
 		{[]string{"proxy", "--record", bad + "x/y", "127.0.0.1:0", "127.0.0.1:1"}, ExitFailed, "--record: "},
 	} {
-		if got := runTool(t, New(), test.args...); got.code != test.code || !strings.Contains(got.errors, test.want) {
+		if got := runTool(t, toolWith(t, nil), test.args...); got.code != test.code || !strings.Contains(got.errors, test.want) {
 			t.Errorf("%v: got %+v, want %q", test.args, got, test.want)
 		}
 	}
@@ -172,7 +172,7 @@ func TestProxyRecords(t *testing.T) {
 		c.Receive()
 		c.Close()
 	})
-	out, errs, stop := startTool(t, New(), "proxy", "--cert", cert, "--record", recording, "127.0.0.1:0", l.Addr().String())
+	out, errs, stop := startTool(t, toolWith(t, map[string]string{"PORTMESH_CERT_FILE": cert}), "proxy", "--record", recording, "127.0.0.1:0", l.Addr().String())
 	c, err := aemp.Dial(t.Context(), errs.wait(t, `listening on (\S+) for`)[1], config)
 	if err != nil {
 		t.Fatal(err)
@@ -189,5 +189,29 @@ func TestProxyRecords(t *testing.T) {
 	}
 	if info, err := os.Stat(recording); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+}
+
+// A recording for which there is no room ends the proxy, which says so.
+func TestProxyDiskFull(t *testing.T) {
+	const full = "/dev/full"
+	if _, err := os.Stat(full); err != nil {
+		t.Skipf("NOT RUN: there is no %s here", full)
+	}
+	tool := toolWith(t, nil)
+	errs := newWatched()
+	tool.Stdout, tool.Stderr = newWatched(), errs
+	code := make(chan int, 1)
+	go func() {
+		code <- tool.Run(t.Context(), []string{"proxy", "--record", full, "127.0.0.1:0", "127.0.0.1:1"})
+	}()
+	nc, err := net.Dial("tcp", errs.wait(t, `listening on (\S+) for`)[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	errs.wait(t, `aemp: proxy: the recording cannot be written: .*no space left on device`)
+	if c := <-code; c != ExitFailed {
+		t.Errorf("exit code %d", c)
 	}
 }

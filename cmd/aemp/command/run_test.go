@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -69,9 +70,18 @@ func TestRun(t *testing.T) {
 	}
 
 	tool := toolWith(t, map[string]string{"PORTMESH_SECRET": testSecret, "NOTIFY_SOCKET": systemd.LocalAddr().String(), "WATCHDOG_USEC": "20000"})
-	tool.Functions = greeter
+	var starts atomic.Int32
+	tool.Functions = func(sys *actor.System) error {
+		return errors.Join(greeter(sys), sys.Register("MyApp::fragile", func(c *actor.Context, _ actor.Message) error {
+			if starts.Add(1) == 1 {
+				return errors.New("not the first time")
+			}
+			c.Receive("x", func(*actor.Context, actor.Message) error { return nil })
+			return nil
+		}))
+	}
 	out, errs, stop := startTool(t, tool, "run", "nodeid", "runner", "binds", `["127.0.0.1:*"]`,
-		"services", `["global",["logcatcher","debug"],["metrics","127.0.0.1:0"],["MyApp::greeter","hello"]]`)
+		"services", `["global",["logcatcher","debug"],["metrics","127.0.0.1:0"],["MyApp::greeter","hello"],"MyApp::fragile"]`)
 	address := out.wait(t, readyLine)[2]
 	if text := notified(); text != "READY=1\nSTATUS=node runner is ready, listening on "+address {
 		t.Errorf("systemd is told %q", text)
@@ -113,6 +123,7 @@ func TestRun(t *testing.T) {
 		t.Errorf("metrics: %v\n%s", err, page)
 	}
 
+	eventually(t, "a service that has failed is started anew", func() bool { return starts.Load() == 2 })
 	if code := stop(); code != ExitOK {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
