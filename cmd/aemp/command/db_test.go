@@ -73,7 +73,7 @@ func TestDB(t *testing.T) {
 	if err := serveDatabase(a.Registry); err != nil {
 		t.Fatal(err)
 	}
-	if got := runTool(t, toolFor(t, a), "--timeout", "300ms", "db", "del", "fruit", "apple"); got.code != ExitFailed || !strings.Contains(got.errors, "another node than a holds it") {
+	if got := runTool(t, toolFor(t, a), "--timeout", "1s", "db", "del", "fruit", "apple"); got.code != ExitFailed || !strings.Contains(got.errors, "another node than a holds it") {
 		t.Errorf("got %+v", got)
 	}
 }

@@ -53,7 +53,7 @@ func TestMon(t *testing.T) {
 	if r := runTool(t, toolFor(t, a), "mon", "a#nosuchport"); r != (result{ExitOK, "no_such_port cannot monitor nonexistent port a#nosuchport\n", ""}) {
 		t.Errorf("got %+v", r)
 	}
-	if r := runTool(t, toolFor(t, a), "--timeout", "100ms", "mon", string(a.echo())); r.code != ExitUnreachable || !strings.Contains(r.errors, "is alive: gave up after 100ms") {
+	if r := runTool(t, toolFor(t, a), "--timeout", "1s", "mon", string(a.echo())); r.code != ExitUnreachable || !strings.Contains(r.errors, "is alive: gave up after 1s") {
 		t.Errorf("got %+v", r)
 	}
 }
