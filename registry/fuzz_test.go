@@ -64,34 +64,18 @@ func FuzzRequests(f *testing.F) {
 	r := fuzzed(f)
 	handlers := r.handlers()
 	handlers["down"] = func(from actor.NodeID, _ actor.Message) error { r.down(from); return nil }
-	packets := aemp.JSON.NewDecoder(aemp.Limits{})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.reset()
-		nodes := map[actor.NodeID]bool{"m": true}
-		for len(data) > 0 {
-			n, err := packets.Scan(data)
-			if n == 0 || err != nil {
-				break
+		nodes := handleAll(data, func(from actor.NodeID, tag string, args actor.Message) bool {
+			h := handlers[tag]
+			if h != nil {
+				h(from, args)
 			}
-			packets.Reset(data[:n])
-			data = data[n:]
-			name, _, err := aemp.DecodePort(packets)
-			from := actor.NodeID(name)
-			if err != nil || len(nodes) > 3 && !nodes[from] || from == "self" || from.Validate() != nil {
-				continue
-			}
-			m, err := aemp.DecodeMessage(packets)
-			if err != nil {
-				continue
-			}
-			tag, _ := m.Tag()
-			if h := handlers[tag]; h != nil {
-				nodes[from] = true
-				h(from, m[1:])
-			}
-		}
+			return h != nil
+		})
+		nodes["m"] = true
 		for node := range nodes {
 			r.down(node)
 		}
@@ -117,4 +101,84 @@ func FuzzRequests(f *testing.F) {
 			t.Errorf("something is left: %v, %+v", r.globals, r.global)
 		}
 	})
+}
+
+// gossipHandlers are those of the messages to global ports.
+func (r *Registry) gossipHandlers() map[string]func(actor.NodeID, actor.Message) error {
+	return map[string]func(actor.NodeID, actor.Message) error{
+		tagAddr: r.onAddr, tagNodes: r.onNodes, tagFind: r.onGossipFind, tagSeedMe: r.onSeedMe, tagUnseedMe: r.onUnseedMe,
+		tagSet: r.onGroups, tagRegister: r.onRegister, tagUnregister: r.onUnregister,
+	}
+}
+
+// FuzzGossip sends messages of any content to the global ports of several nodes of
+// generation 1, likewise.
+func FuzzGossip(f *testing.F) {
+	for _, s := range []string{
+		`["x","addr",["x:1"]]["x","nodes",{"y":["y:1"],"self":["a"]}]["x","set",{"workers":["x#a","y#a"]}]["x","setup"]["x","seedme1"]`,
+		`["x","reg1","workers","x#a"]["y","reg1","workers","x#a"]["x","reg0","workers","x#a"]["y","find","x"]["x","seedme0"]["x","reg1","","x#"]`,
+	} {
+		f.Add([]byte(s))
+	}
+	r := fuzzed(f)
+	handlers := r.gossipHandlers()
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		clear(r.gossip.addresses)
+		nodes := handleAll(data, func(from actor.NodeID, tag string, args actor.Message) bool {
+			h := handlers[tag]
+			if h == nil {
+				return false
+			}
+			r.up[from] = &aemp.Greeting{Node: from}
+			r.gossip.ports[from] = from.Port("global")
+			h(from, args)
+			return true
+		})
+		if len(r.gossip.trying) > addressesKept || len(r.gossip.addresses) > 2*addressesKept+len(nodes) {
+			t.Errorf("%d nodes are tried, %d known", len(r.gossip.trying), len(r.gossip.addresses))
+		}
+		for group, ports := range r.gossip.groups.view.families {
+			for port := range ports {
+				if node := actor.PortID(port).Node(); !nodes[node] {
+					t.Errorf("group %q has %q", group, port)
+				}
+			}
+		}
+		for node := range nodes {
+			r.down(node)
+		}
+		if g := &r.gossip; len(g.groups.view.families) != 0 || len(g.ports) != 0 || len(g.seeding) != 0 || g.master != "" {
+			t.Errorf("something is left: %+v", g)
+		}
+	})
+}
+
+// handleAll hands packets of JSON, whose ports are the nodes that they come from,
+// to a handler, and returns the nodes from which one was handled.
+func handleAll(data []byte, handle func(from actor.NodeID, tag string, args actor.Message) bool) map[actor.NodeID]bool {
+	packets := aemp.JSON.NewDecoder(aemp.Limits{})
+	nodes := make(map[actor.NodeID]bool)
+	for len(data) > 0 {
+		n, err := packets.Scan(data)
+		if n == 0 || err != nil {
+			break
+		}
+		packets.Reset(data[:n])
+		data = data[n:]
+		name, _, err := aemp.DecodePort(packets)
+		from := actor.NodeID(name)
+		if err != nil || len(nodes) > 3 && !nodes[from] || from == "self" || from.Validate() != nil {
+			continue
+		}
+		m, err := aemp.DecodeMessage(packets)
+		if err != nil {
+			continue
+		}
+		if tag, ok := m.Tag(); ok && handle(from, tag, m[1:]) {
+			nodes[from] = true
+		}
+	}
+	return nodes
 }
