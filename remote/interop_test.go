@@ -16,9 +16,9 @@ import (
 // AnyEvent::MP are installed.
 func TestInterop(t *testing.T) {
 	for _, perl := range perltest.All(t) {
-		framings := []string{"json", "cbor"}
+		framings := []string{"json", "storable", "cbor"}
 		if perl.Generation() == 1 {
-			framings = []string{"json"}
+			framings = framings[:2]
 		}
 		for _, framing := range framings {
 			t.Run(perl.Name()+" "+framing, func(t *testing.T) { interop(t, perl, framing) })
@@ -43,7 +43,11 @@ func interop(t *testing.T, perl perltest.Perl, framing string) {
 		died := a.monitored(echo)
 		values := []any{"tag", 0, -7, 2.5, "zwei", "", nil, []any{3, []any{4}}, map[string]any{"k": "v"}, "äöü €", int64(1) << 40}
 		a.sys.Send(echo, values...)
-		wantMessage(t, next(t, got), append([]any{"via", 1, "echo"}, values...)...)
+		want := append([]any{"via", 1, "echo"}, values...)
+		if framing == "storable" { // has no such numbers: see docs/values.md
+			want[6], want[13] = "2.5", "1099511627776"
+		}
+		wantMessage(t, next(t, got), want...)
 		a.sys.Kill(echo, "because", 3, []any{"x"})
 		wantReason(t, next(t, died), "because", 3, []any{"x"})
 
@@ -103,7 +107,7 @@ func interop(t *testing.T, perl perltest.Perl, framing string) {
 			}
 		}
 		cafe := any("café")
-		if framing == "cbor" {
+		if framing != "json" {
 			cafe = []byte("caf\xe9") // a byte string in Perl
 		}
 		for tag, want := range map[string][]any{
