@@ -2,7 +2,6 @@ package interop_test
 
 import (
 	"bytes"
-	"io"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -22,7 +21,7 @@ func TestInteropGoTool(t *testing.T) {
 func goTool(t *testing.T, perl perltest.Perl) {
 	seed := startPerl(t, perl, "seed")
 	startPerl(t, perl, "other", seed.address)
-	tool := func(args ...string) (out, problem string, code int) {
+	toolWithInput := func(input string, args ...string) (out, problem string, code int) {
 		var stdout, stderr bytes.Buffer
 		tool := command.New()
 		rc := filepath.Join(t.TempDir(), "rc")
@@ -31,14 +30,15 @@ func goTool(t *testing.T, perl perltest.Perl) {
 				"PERL_ANYEVENT_MP_RC": rc, "PORTMESH_SECRET": secret, "PORTMESH_SEEDS": seed.address,
 			}[name]
 		}
-		tool.Stdin, tool.Stdout, tool.Stderr = io.Reader(strings.NewReader("")), &stdout, &stderr
+		tool.Stdin, tool.Stdout, tool.Stderr = strings.NewReader(input), &stdout, &stderr
 		code = tool.Run(t.Context(), args)
 		return stdout.String(), stderr.String(), code
 	}
+	tool := func(args ...string) (out, problem string, code int) { return toolWithInput("", args...) }
 	want := func(pattern string, args ...string) {
 		t.Helper()
 		out, problem, code := tool(args...)
-		if code != command.ExitOK || !regexp.MustCompile("^(?s:"+pattern+")\n$").MatchString(out) {
+		if code != command.ExitOK || !regexp.MustCompile("^(?s:"+pattern+")\n?$").MatchString(out) {
 			t.Errorf("aemp %s: got %q, %q, %d, want %s", strings.Join(args, " "), out, problem, code, pattern)
 		}
 	}
@@ -56,6 +56,25 @@ func goTool(t *testing.T, perl perltest.Perl) {
 	want("message sent successfully", "snd", "other#echo", "die", "because")
 	want("no_such_port.*", "mon", "other#echo")
 	want(`.*(?:µs|ms).*`, "ping", "--count", "2", "--interval", "0", "other")
+
+	want(".+", "bench", "--duration", "0.2s", "other")
+	want(".*other.*", "top", "--count", "1", "other")
+
+	port, problem, code := tool("spawn", "other", "Adder::init", "40")
+	if code != command.ExitOK {
+		t.Fatalf("spawn: %s, %d", problem, code)
+	}
+	port = strings.TrimSpace(port)
+	want(`"sum",42`, "cal", port, "add", "2")
+	want("", "kil", port, "enough")
+	want("no_such_port.*", "mon", port)
+	if out, problem, code := tool("spawn", "other", "No::such"); code == command.ExitOK {
+		t.Errorf("got %q, %q", out, problem)
+	}
+	out, problem, _ := toolWithInput("=seed\n!6 * 7\ncal other#nobody hello\n", "shell")
+	if !strings.Contains(out, "42\n") || !strings.Contains(out, "there is no port other#nobody") {
+		t.Errorf("shell: got %q, %q", out, problem)
+	}
 
 	if out, problem, code := tool("eval", "other", `die "no\n"`); code != command.ExitFailed || !strings.Contains(problem, "no") {
 		t.Errorf("got %q, %q, %d", out, problem, code)
