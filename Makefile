@@ -31,6 +31,8 @@ check: ## check formatting, vet, and that go.mod is tidy
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not formatted:" $$unformatted; exit 1; fi
 	$(GO) vet ./...
 	$(GO) mod tidy -diff
+	$(GO) -C benchmarks mod tidy -diff
+	$(GO) -C benchmarks vet ./...
 	$(GO) mod verify
 
 .PHONY: lint
