@@ -190,7 +190,7 @@ func (a actors) spawnMany(w work) (measurement, error) {
 	}
 	started.Wait()
 	took := time.Since(began)
-	m := measurement{rate: float64(w.Count) / took.Seconds(), perActor: (inUse() - before) / float64(w.Count)}
+	m := measurement{rate: float64(w.Count) / took.Seconds(), perActor: (inUse() - before) / float64(w.Count), messages: float64(w.Count)}
 	runtime.KeepAlive(a)
 	return m, nil
 }

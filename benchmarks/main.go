@@ -28,7 +28,7 @@ import (
 func main() {
 	var (
 		short  = flag.Bool("short", false, "one round with a fifth of the work, in less than a minute")
-		rounds = flag.Int("rounds", 0, "how often everything is measured; 0 means 5, and 1 with -short")
+		rounds = flag.Int("rounds", 0, "how often everything is measured; 0 means 3, and 1 with -short")
 		file   = flag.String("json", "", "write all measurements to this `file`")
 		run    = flag.String("run", "", "only what matches this `regexp`, as in \"remote flood/portmesh msgpack\"")
 		prof   = flag.String("profiles", "", "write CPU profiles of the processes to this `folder`; the last round stays")
@@ -49,7 +49,7 @@ func main() {
 		scale = 0.2
 	}
 	if *rounds == 0 {
-		*rounds = 5
+		*rounds = 3
 		if *short {
 			*rounds = 1
 		}

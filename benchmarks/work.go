@@ -87,7 +87,7 @@ var works = []work{
 	{Name: "local ping-pong, 64 pairs", Kind: pingPong, peers: localPeers, columns: echoColumns[:1],
 		Size: 16, Pairs: 64, Flight: 1, Duration: time.Second},
 	{Name: "spawn", Kind: spawning, peers: localPeers,
-		columns: []column{{rate, "actors/s", false}, {perActor, "bytes/actor", true}}, Count: 500_000},
+		columns: []column{{rate, "actors/s", false}, {cpu, "CPU us/actor", true}, {perActor, "bytes/actor", true}}, Count: 500_000},
 
 	{Name: "ports on each of 2 nodes", Kind: growing, peers: []string{"1", "10", "100"}, Count: 2_000_000,
 		columns: []column{{rate, "messages/s", false}, {cpu, "CPU us/message", true}}},
