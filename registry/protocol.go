@@ -75,6 +75,13 @@ func (r *Registry) handle() {
 			}
 		})
 	}
+	r.sys.HandleEval(questionFamilies, func(actor.NodeID) (actor.Message, error) {
+		names := actor.Message{}
+		for _, name := range r.Families() {
+			names = append(names, name)
+		}
+		return names, nil
+	})
 }
 
 // request sends a request. A node that is gone meanwhile is told of as such.

@@ -183,6 +183,7 @@ func (r *Registry) unhandle() {
 	for _, request := range requests {
 		r.sys.HandleRequest(request, nil)
 	}
+	r.sys.HandleEval(questionFamilies, nil)
 }
 
 var familyName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_:]*$`)

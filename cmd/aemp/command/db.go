@@ -48,6 +48,16 @@ That the key does not exist is an error.`,
 			Run:      dbKeys,
 		},
 		{
+			Name:  "db families",
+			Group: databaseGroup,
+			Flags: []Flag{seedsFlag},
+			Short: "print the names of the families",
+			Long: `Asks the first seed, which is a global node and so knows all families. Perl nodes answer
+if they evaluate.`,
+			Timeout: answerTime,
+			Run:     dbFamilies,
+		},
+		{
 			Name:  "db watch",
 			Group: databaseGroup,
 			Args:  "<family>",
@@ -134,6 +144,44 @@ func dbKeys(ctx context.Context, c *Call) error {
 		c.Printf("%s\n", printableText(key))
 	}
 	return nil
+}
+
+// questionFamilies is how a global node of either program is asked for the names
+// of all families.
+const questionFamilies = "keys %AnyEvent::MP::Global::GLOBAL_DB"
+
+func dbFamilies(ctx context.Context, c *Call) error {
+	s, err := c.join(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	names, err := s.families(ctx)
+	if err != nil {
+		return err
+	}
+	if c.JSON() {
+		return c.Emit(names, "")
+	}
+	for _, name := range names {
+		c.Printf("%s\n", printableText(name))
+	}
+	return nil
+}
+
+// families asks for the names of the families, but for those of the mesh itself.
+func (s *session) families(ctx context.Context) ([]string, error) {
+	answer, err := s.eval(ctx, s.seed, questionFamilies)
+	if err != nil {
+		return nil, err
+	}
+	names := []string{}
+	if err := aemp.Convert(&names, []any(answer)); err != nil {
+		return nil, fmt.Errorf("node %s: names of families: %w", s.seed, err)
+	}
+	names = slices.DeleteFunc(names, func(name string) bool { return name == familyAddresses || name == familyGlobals })
+	slices.Sort(names)
+	return names, nil
 }
 
 // familyError says what the registry could not do.

@@ -36,6 +36,8 @@ func TestDB(t *testing.T) {
 		{[]string{"db", "get", "fruit", "pear"}, result{ExitFailed, "", "family fruit has no key \"pear\"\n"}},
 		{[]string{"db", "get", "nothing"}, result{ExitOK, "", ""}},
 		{[]string{"db", "get", "1st"}, result{ExitUsage, "", "want a letter, then letters, digits, _ and :\n"}},
+		{[]string{"db", "families"}, result{ExitOK, "fruit\n", ""}},
+		{[]string{"--json", "db", "families"}, result{ExitOK, `["fruit"]` + "\n", ""}},
 		{[]string{"db", "keys", "fruit"}, result{ExitOK, "apple\nplum\n", ""}},
 		{[]string{"--json", "db", "keys", "fruit"}, result{ExitOK, `["apple","plum"]` + "\n", ""}},
 		{[]string{"db", "set", "fruit", "pear", "3"}, result{ExitFailed, "", "node a does not let others change its entries; name another with --on, or use db set --hold\n"}},

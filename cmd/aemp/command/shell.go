@@ -39,8 +39,8 @@ with # is that of a port of the current node. Words may be 'quoted'; what begins
 with [, { or " is JSON.
 
 On a terminal, lines are edited as usual, the arrows find former lines, the tabulator
-completes subcommands, IDs of nodes and of ports that have been seen, and families
-that have been used, and ^C stops a subcommand.`,
+completes subcommands, IDs of nodes and of ports that have been seen, and families,
+and ^C stops a subcommand.`,
 		Examples: []string{"shell", "shell doomed", "echo 'cal doomed time' | aemp shell"},
 		Run:      runShell,
 	}
@@ -84,6 +84,18 @@ func runShell(ctx context.Context, c *Call) error {
 		return err
 	}
 	defer stop()
+	// That the families are not known is no reason to keep the user waiting, or
+	// to bother him.
+	asking, done := context.WithTimeout(ctx, answerTime)
+	var asked sync.WaitGroup
+	asked.Go(func() {
+		names, _ := s.families(asking)
+		for _, name := range names {
+			s.seen.remember(&s.seen.families, name)
+		}
+	})
+	defer asked.Wait()
+	defer done()
 	leave, err := sh.begin(ctx)
 	if err != nil {
 		return err

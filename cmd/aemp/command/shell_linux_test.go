@@ -49,6 +49,9 @@ func openTerminal(t *testing.T) (control, terminal *os.File) {
 func TestShellTerminal(t *testing.T) {
 	a := startNode(t, "alpha")
 	echo := a.echo()
+	if _, err := a.Set("fruit", "apple", 1); err != nil {
+		t.Fatal(err)
+	}
 	control, terminal := openTerminal(t)
 	screen := newWatched()
 	go func() {
@@ -100,8 +103,12 @@ func TestShellTerminal(t *testing.T) {
 	see(".")
 	see("alpha> ")
 	typed("db \t\t") // several to choose from
-	see("del  get  keys  set  watch")
-	typed("\x03snd " + string(echo) + " hallo $SELF" + strings.Repeat(left, 6) + "\x7f\x7f\x7f\x7f" + "ello\r") // ^C clears the line
+	see("del  families  get  keys  set  watch")
+	typed("\x03db keys fr\t\r") // a family, which the shell has asked for by now
+	see("db keys fruit")
+	see("apple")
+	see("alpha> ")
+	typed("snd " + string(echo) + " hallo $SELF" + strings.Repeat(left, 6) + "\x7f\x7f\x7f\x7f" + "ello\r") // ^C clears the line
 	see("message sent successfully")
 	see("alpha> ")
 	typed("kil alpha#\t\r") // a port that was seen
