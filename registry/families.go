@@ -8,7 +8,7 @@ import (
 // questionFamilies is how a global node of generation 2 is asked for the names of
 // all families: as Perl code, for which there is no request. Nodes of ours know it
 // by its wording.
-const questionFamilies = "keys %AnyEvent::MP::Global::GLOBAL_DB"
+const questionFamilies = "keys %AnyEvent::MP::Kernel::GLOBAL_DB"
 
 // Families returns the names of the families that this node knows to have keys,
 // in order: all of the mesh if it is a global node, or else those that it has set

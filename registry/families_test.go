@@ -23,7 +23,7 @@ func TestFamilies(t *testing.T) {
 		t.Errorf("slave: got %q", got)
 	}
 	// Others ask in the words of Perl's tools.
-	answer, err := b.Node().System().Call(t.Context(), "a", "eval", "keys %AnyEvent::MP::Global::GLOBAL_DB")
+	answer, err := b.Node().System().Call(t.Context(), "a", "eval", "keys %AnyEvent::MP::Kernel::GLOBAL_DB")
 	if err != nil || answer.String() != `["", "color", "fruit"]` {
 		t.Errorf("got %v, %v", answer, err)
 	}

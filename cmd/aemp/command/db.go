@@ -148,7 +148,7 @@ func dbKeys(ctx context.Context, c *Call) error {
 
 // questionFamilies is how a global node of either program is asked for the names
 // of all families.
-const questionFamilies = "keys %AnyEvent::MP::Global::GLOBAL_DB"
+const questionFamilies = "keys %AnyEvent::MP::Kernel::GLOBAL_DB"
 
 func dbFamilies(ctx context.Context, c *Call) error {
 	s, err := c.join(ctx)
