@@ -1104,6 +1104,36 @@ func jsonFuzzCalls(t *testing.T, d Decoder, packet []byte, methods string) {
 	t.Fatalf("%q: no end", packet)
 }
 
+// Every byte at every place of texts of many lengths, behind bytes of all kinds
+// that stand for themselves.
+func TestJSONPlain(t *testing.T) {
+	for _, plain := range []byte{' ', '!', '#', '[', ']', 'x', 0x7f, 0x80, 0xa2, 0xdc, 0xff} {
+		for length := range 50 {
+			text := bytes.Repeat([]byte{plain}, length)
+			for at := range length {
+				for c := range 256 {
+					text[at] = byte(c)
+					want := length
+					if c < ' ' || c == '"' || c == '\\' {
+						want = at
+					}
+					if got := jsonPlain(text, 0); got != want {
+						t.Fatalf("%q: got %d, want %d", text, got, want)
+					}
+					if at+1 < length {
+						text[at+1] = '"' // behind what was sought
+						if got := jsonPlain(string(text), 0); got != min(want, at+1) {
+							t.Fatalf("%q: got %d, want %d", text, got, min(want, at+1))
+						}
+						text[at+1] = plain
+					}
+				}
+				text[at] = plain
+			}
+		}
+	}
+}
+
 func BenchmarkJSONEncode(b *testing.B) {
 	e := JSON.NewEncoder()
 	var buf []byte
