@@ -47,8 +47,9 @@ Services are:
   function [argument...]      a function in Go, which makes a port
 They also answer to the names that they have in Perl: AnyEvent::MP::Global::,
 AnyEvent::MP::LogCatcher::catch. Functions are those of a program in Go that has
-this tool in it; modules in Perl are for Perl's aemp. A function that fails is called
-anew; if it fails more than 3 times in 10 seconds, the node ends.
+this tool in it; modules in Perl are for Perl's aemp. The node ends if a function makes
+no port. A port that dies of a failure is made anew, but not more than 3 times in 10
+seconds.
 
 Other nodes can have the node hold entries of the database (db set), ask for its
 statistics (top), and restart it (restart). A node whose configuration says
