@@ -21,7 +21,7 @@ func serve(ctx context.Context, config remote.Config) error {
 	defer reg.Close()
 	// A server that dies is replaced by a new one, which knows nothing of what
 	// the old one did wrong.
-	sup, err := supervision.Start(ctx, sys, supervision.Spec{
+	return supervision.Run(ctx, sys, supervision.Spec{
 		Children: []supervision.Child{{
 			ID: "server",
 			Start: supervision.Local{Init: func(c *actor.Context, _ actor.Message) error {
@@ -30,13 +30,9 @@ func serve(ctx context.Context, config remote.Config) error {
 			}},
 			Announce: func(port actor.PortID) (func(), error) { return announce(sys, reg, port) },
 		}},
-	})
-	if err != nil {
-		return err
-	}
-	fmt.Printf("server %s listens on %s\n", sys.Node(), reg.Node().Addresses()[0])
-	<-sup.Context(ctx).Done() // we are told to end, or the supervisor has given up
-	return sup.Err()
+	}, supervision.RunConfig{Ready: func(*supervision.Supervisor) {
+		fmt.Printf("server %s listens on %s\n", sys.Node(), reg.Node().Addresses()[0])
+	}})
 }
 
 // announce lets all find a server in the registry, and lets it find the others
