@@ -145,7 +145,10 @@ func (sh *shell) begin(ctx context.Context) (leave func(), err error) {
 // loop runs line by line.
 func (sh *shell) loop(ctx context.Context) error {
 	defer func() {
-		for _, stop := range sh.monitors {
+		sh.mu.Lock()
+		stops := slices.Collect(maps.Values(sh.monitors))
+		sh.mu.Unlock()
+		for _, stop := range stops {
 			stop()
 		}
 	}()
@@ -300,7 +303,8 @@ func (sh *shell) complete(line string) (candidates []string) {
 	return slices.Compact(candidates)
 }
 
-// seen is what has been seen in a session, for completion.
+// seen is what has been seen in a session, for completion. Its methods may be
+// called by any goroutine.
 type seen struct {
 	mu       sync.Mutex
 	nodes    map[string]bool
@@ -332,7 +336,7 @@ func (s *seen) look(words []string) {
 	}
 }
 
-// look remembers the ports in a value.
+// value remembers the ports in a value.
 func (s *seen) value(v any) {
 	switch v := v.(type) {
 	case string:
