@@ -86,9 +86,11 @@ func TestOneServer(t *testing.T) {
 }
 
 func TestSeveralServers(t *testing.T) {
-	_, seed := startServer(t, "red", nowhere)
+	red, seed := startServer(t, "red", nowhere)
 	anna := startClient(t, "anna", seed) // on red: there is no other
 	blue, blueSeed := startServer(t, "blue", seed)
+	red.Expect("server blue is there as well")
+	blue.Expect("server red is there as well")
 	both := seed + "," + blueSeed
 	// Clients choose by chance; some come to blue soon.
 	var bert *proctest.Process

@@ -128,6 +128,11 @@ func (s *server) know(c *actor.Context, m actor.Message) error {
 			s.tellMembers(notice{fmt.Sprintf("server %s is gone", other.Node())})
 		}
 	}
+	for _, other := range all {
+		if !slices.Contains(s.others, other) {
+			fmt.Printf("server %s is there as well\n", other.Node())
+		}
+	}
 	s.others = all
 	return nil
 }
