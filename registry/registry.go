@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"regexp"
+	"slices"
 	"sync"
 	"time"
 
@@ -200,6 +202,9 @@ func checkFamily(name string) error {
 // is one as well. The returned function deletes the key again, unless it has
 // been set anew.
 //
+// Set does not wait for the change to be known, but it may wait for a node that is
+// slow to read, as sending does.
+//
 // Other nodes may set the same key; which of the values is seen is not defined.
 // The error wraps [ErrFamily], [ErrKey] or [aemp.ErrUnsupportedValue]. A value is
 // refused also when only some framings could send it, such as infinity, since it
@@ -216,8 +221,10 @@ func (r *Registry) Set(family, key string, value any) (undo func(), err error) {
 		return nil, err
 	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.setLocal(family, map[string]any{key: v}, nil)
+	told := r.toldOf(family)
+	r.mu.Unlock()
+	r.waitForRoom(told)
 	return func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -234,7 +241,6 @@ func (r *Registry) Delete(family string, keys ...string) error {
 		return err
 	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	var del []string
 	for _, key := range keys {
 		if _, ok := r.local[family][key]; ok {
@@ -244,6 +250,9 @@ func (r *Registry) Delete(family string, keys ...string) error {
 	if len(del) > 0 {
 		r.setLocal(family, nil, del)
 	}
+	told := r.toldOf(family)
+	r.mu.Unlock()
+	r.waitForRoom(told)
 	return nil
 }
 
@@ -259,6 +268,28 @@ func (r *Registry) Register(family string, port actor.PortID, value any) (undo f
 		stop()
 		remove()
 	}, nil
+}
+
+// toldOf returns the nodes that are told of what we change in a family.
+func (r *Registry) toldOf(family string) []actor.NodeID {
+	switch {
+	case r.global != nil:
+		return slices.AppendSeq(slices.Collect(maps.Keys(r.globals)), maps.Keys(r.global.watched[family]))
+	case r.master != "":
+		return []actor.NodeID{r.master}
+	}
+	return nil
+}
+
+// waitForRoom waits for nodes that are behind, so that whoever changes a lot does
+// it no faster than they take it. What becomes of one that does not take it at all
+// is told by its connection.
+func (r *Registry) waitForRoom(nodes []actor.NodeID) {
+	for _, node := range nodes {
+		if err := r.node.WaitForRoom(node); err != nil {
+			r.log.Debug("a node is behind with the database", "peer", node, "err", err)
+		}
+	}
 }
 
 // setLocal changes our own part, and tells whom it concerns. The caller holds

@@ -27,6 +27,7 @@ type link struct {
 	wake     *sync.Cond // there is something for writeLoop to do
 	cause    error      // why the link ends, when it does
 	draining bool       // the link ends when all is written
+	bulk     int        // bytes of pending that large messages take
 	writing  bool       // writeLoop is at it
 	wrote    time.Time  // when something was written last
 	heard    int64      // messages received until then
@@ -121,6 +122,9 @@ func (l *link) append(m *actor.Outgoing) error {
 		return err
 	}
 	first := len(l.pending) == 0 // writeLoop knows of the others
+	if size := len(pending) - len(l.pending); size >= bulkSize {
+		l.bulk += size
+	}
 	l.pending = pending
 	l.beats.sent = true
 	l.sent++
@@ -205,6 +209,10 @@ func (l *link) send(m actor.Message) {
 	}
 }
 
+// A message of that many bytes does not count for mostPending: that is to see
+// that messages pile up, and not that one is large.
+const bulkSize = 1 << 20
+
 // spareKept is the largest buffer that an idle link keeps.
 const spareKept = 64 << 10
 
@@ -242,7 +250,7 @@ func (l *link) writeLoop() error {
 // take takes off what is pending, to be written, and puts an empty buffer in its
 // place. The caller holds the lock of the peer.
 func (l *link) take(empty []byte) (batch []byte) {
-	batch, l.pending = l.pending, empty
+	batch, l.pending, l.bulk = l.pending, empty, 0
 	l.writing = true
 	l.wroteBytes(len(batch))
 	l.peer.batches++

@@ -231,6 +231,24 @@ func (n *Node) Post(port actor.PortID, msg ...any) error {
 	return nil
 }
 
+// WaitForRoom waits until a node is not behind with reading, as Send does before
+// it sends: for those who have sent a lot by Request or Post, and may wait now. The
+// error is that of Send; for a node that is not known it is nil.
+func (n *Node) WaitForRoom(node actor.NodeID) error {
+	n.mu.RLock()
+	p := n.peers[node]
+	n.mu.RUnlock()
+	if p == nil {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.pending() < n.cfg.PendingBytes {
+		return nil
+	}
+	return p.waitForRoom(false)
+}
+
 // Close ends all connections, after it has sent what was accepted for sending,
 // for which it waits as long as [Config.CloseTimeout]. The monitors on the
 // ports of other nodes fire. When Close returns, no goroutine and no socket of

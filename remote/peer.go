@@ -114,7 +114,11 @@ func (p *peer) pending() int {
 func (p *peer) waitForRoom(noWait bool) error {
 	mark := p.node.cfg.PendingBytes
 	if noWait {
-		if p.pending() < p.node.cfg.mostPending() {
+		pending := p.pending()
+		if p.link != nil {
+			pending -= p.link.bulk
+		}
+		if pending < p.node.cfg.mostPending() {
 			return nil
 		}
 		err := fmt.Errorf("%w: %d bytes are pending", ErrSlowPeer, p.pending())
