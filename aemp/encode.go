@@ -3,6 +3,7 @@ package aemp
 import (
 	"fmt"
 	"reflect"
+	"time"
 	"unicode/utf8"
 )
 
@@ -129,11 +130,18 @@ func encodeMap(e Encoder, m map[string]any, depth int) error {
 	return nil
 }
 
+// AEMP measures time in seconds, with fractions.
+var durationType = reflect.TypeFor[time.Duration]()
+
 // encodeReflect writes the types that encodeValue does not know by name.
 func encodeReflect(e Encoder, v reflect.Value, depth int) error {
 	v, err := followPointers(v)
 	if err != nil {
 		return err
+	}
+	if v.IsValid() && v.Type() == durationType {
+		e.Float(time.Duration(v.Int()).Seconds())
+		return nil
 	}
 	switch v.Kind() {
 	case reflect.Invalid:

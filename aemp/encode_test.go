@@ -93,7 +93,7 @@ func TestEncodeValue(t *testing.T) {
 		{"int32", int32(math.MinInt32), "int:-2147483648"},
 		{"int64", int64(math.MinInt64), "int:-9223372036854775808"},
 		{"named int", myInt(-7), "int:-7"},
-		{"duration", time.Second, "int:1000000000"},
+		{"duration", time.Second, "float:1"},
 		{"uint", uint(1), "int:1"},
 		{"uint8", uint8(255), "int:255"},
 		{"uint16", uint16(65535), "int:65535"},

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -70,6 +71,14 @@ func assign(dst reflect.Value, v any) error {
 		case reflect.Pointer, reflect.Slice, reflect.Map:
 			dst.SetZero()
 		}
+		return nil
+	}
+	if dst.Type() == durationType {
+		seconds, ok := toFloat(v)
+		if !ok || !(math.Abs(seconds) < math.MaxInt64/1e9) {
+			return mismatch(dst, found)
+		}
+		dst.SetInt(int64(math.Round(seconds * 1e9)))
 		return nil
 	}
 	switch dst.Kind() {
@@ -212,6 +221,8 @@ func plain(v any) any {
 		return v
 	case !r.IsValid():
 		return nil
+	case r.Type() == durationType:
+		return time.Duration(r.Int()).Seconds()
 	case r.CanInt():
 		return r.Int()
 	case r.CanUint() && r.Uint() <= math.MaxInt64:

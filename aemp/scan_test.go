@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/portmesh/portmesh/aemp"
@@ -525,6 +526,26 @@ func TestScanErrorsAreCheap(t *testing.T) {
 		runtime.ReadMemStats(&after)
 		if grown := after.TotalAlloc - before.TotalAlloc; err == nil || grown > 1<<16 {
 			t.Errorf("%s: %d bytes allocated for error %v", name, grown, err)
+		}
+	}
+}
+
+// Time is measured in seconds, wherever it comes from.
+func TestScanDuration(t *testing.T) {
+	for _, sent := range []any{1.5, "1.5", 1500 * time.Millisecond} {
+		var d time.Duration
+		if err := aemp.Convert(&d, sent); err != nil || d != 1500*time.Millisecond {
+			t.Errorf("%T %v: got %v, %v", sent, sent, d, err)
+		}
+	}
+	var seconds float64
+	if err := aemp.Convert(&seconds, 1500*time.Millisecond); err != nil || seconds != 1.5 {
+		t.Errorf("a duration as a number: got %v, %v", seconds, err)
+	}
+	for _, bad := range []any{1e300, math.NaN(), "soon", []any{}} {
+		var d time.Duration
+		if err := aemp.Convert(&d, bad); !errors.Is(err, aemp.ErrValue) {
+			t.Errorf("%v: got %v, %v", bad, d, err)
 		}
 	}
 }

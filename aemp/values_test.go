@@ -143,7 +143,7 @@ var valuesFromGo = []fromGo{
 	{"key that is not UTF-8", map[string]int{"caf\xe9": 1}, all(map[string]any{"café": int64(1)}), perlAll(`{"caf\x{e9}": 1}`)},
 	{"nil map", map[string]int(nil), all(map[string]any{}), perlAll(`{}`)},
 	{"pointer", pointerTo(pointerTo("a")), all("a"), perlAll(`"a"`)},
-	{"time.Duration", time.Second, all(int64(1000000000)), perlAll(`1000000000`)},
+	{"time.Duration", 1500 * time.Millisecond, [4]any{1.5, 1.5, "1.5", 1.5}, [3]string{`1.5`, `1.5`, `"1.5"`}},
 	{"struct, channel, function, complex number, map with other keys", struct{}{}, all(errSend), perlAll(``)},
 	{"struct, channel, function, complex number, map with other keys", time.Time{}, all(errSend), perlAll(``)},
 	{"struct, channel, function, complex number, map with other keys", make(chan int), all(errSend), perlAll(``)},
