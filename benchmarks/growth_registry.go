@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"strconv"
@@ -18,28 +19,83 @@ import (
 func (g growth) formation(ctx context.Context, w work) (measurement, error) {
 	before := inUse()
 	began := time.Now()
-	var seeds []string
-	regs := make([]*registry.Registry, g.n)
-	for i := range regs {
-		r, err := registry.Start(ctx, actor.NewSystem(), g.config(fmt.Sprint("node", i), seeds...), registry.Config{Global: i == 0})
-		if err != nil {
+	regs, err := g.form(ctx, 1)
+	for _, r := range regs {
+		defer r.Close()
+	}
+	if err != nil {
+		return nil, err
+	}
+	took := time.Since(began)
+	messages, bytes := sentTo(regs, "")
+	n := float64(g.n)
+	return measurement{rate: n / took.Seconds(), seconds: took.Seconds(), each: (inUse() - before) / n, said: messages / n, wire: bytes / n}, nil
+}
+
+// again lets the global node of a mesh end, and measures until the next one has
+// heard of a change at each of the others.
+func (g growth) again(ctx context.Context, w work) (measurement, error) {
+	regs, err := g.form(ctx, 2)
+	for _, r := range regs {
+		defer r.Close()
+	}
+	if err != nil {
+		return nil, err
+	}
+	next, others := regs[1], regs[2:]
+	messagesBefore, bytesBefore := sentTo(regs[1:], "node1")
+	began := time.Now()
+	if err := regs[0].Close(); err != nil {
+		return nil, err
+	}
+	for _, r := range others {
+		if _, err := r.Set("again", string(r.Node().ID()), nil); err != nil {
 			return nil, err
 		}
-		defer r.Close()
-		if i == 0 {
-			seeds = r.Node().Addresses()
+	}
+	if err := contains(ctx, next, "again", len(others)); err != nil {
+		return nil, err
+	}
+	took := time.Since(began)
+	messages, bytes := sentTo(regs[1:], "node1")
+	n := float64(len(others))
+	return measurement{rate: n / took.Seconds(), seconds: took.Seconds(), said: (messages - messagesBefore) / n, wire: (bytes - bytesBefore) / n}, nil
+}
+
+// form starts nodes of which the first ones are the seeds of all, until they know
+// each other.
+func (g growth) form(ctx context.Context, seeds int) (regs []*registry.Registry, err error) {
+	var addresses []string
+	for i := range g.n {
+		r, err := registry.Start(ctx, actor.NewSystem(), g.config(fmt.Sprint("node", i), addresses...), registry.Config{Global: i == 0})
+		if err != nil {
+			return regs, err
+		}
+		regs = append(regs, r)
+		if i < seeds {
+			addresses = append(addresses, r.Node().Addresses()...)
 		}
 		if _, err := r.Set("members", fmt.Sprint("node", i), nil); err != nil {
-			return nil, err
+			return regs, err
 		}
-		regs[i] = r
 	}
-	if err := contains(ctx, regs[0], "members", g.n); err != nil {
-		return nil, err
+	for _, seed := range regs[:seeds] {
+		if err := contains(ctx, seed, "members", g.n); err != nil {
+			return regs, err
+		}
 	}
 	errs := make(chan error)
 	for _, r := range regs {
 		go func() {
+			for _, seed := range regs[:seeds] {
+				if r == seed {
+					continue
+				}
+				if err := r.Node().Connect(ctx, seed.Node().ID()); err != nil {
+					errs <- err
+					return
+				}
+			}
 			keys, err := r.Keys(ctx, "members")
 			if err == nil && len(keys) != g.n {
 				err = fmt.Errorf("%d members of %d", len(keys), g.n)
@@ -48,12 +104,23 @@ func (g growth) formation(ctx context.Context, w work) (measurement, error) {
 		}()
 	}
 	for range regs {
-		if err := <-errs; err != nil {
-			return nil, err
+		err = errors.Join(err, <-errs)
+	}
+	return regs, err
+}
+
+// sentTo returns what has been sent on the links to a node, and by it, or on all
+// links.
+func sentTo(regs []*registry.Registry, node actor.NodeID) (messages, bytes float64) {
+	for _, r := range regs {
+		for _, s := range r.Node().Stats() {
+			if node == "" || s.Node == node || r.Node().ID() == node {
+				messages += float64(s.MessagesSent)
+				bytes += float64(s.BytesSent)
+			}
 		}
 	}
-	took := time.Since(began)
-	return measurement{rate: float64(g.n) / took.Seconds(), seconds: took.Seconds(), each: (inUse() - before) / float64(g.n)}, nil
+	return messages, bytes
 }
 
 // contains waits until a family has that many keys.

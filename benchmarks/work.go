@@ -52,7 +52,8 @@ const (
 	firing      = "fired"   // monitors, for each second
 	writing     = "written" // keys, for each second
 	calls       = "calls"   // of a monitor
-	wire        = "wire"    // bytes sent for each key
+	wire        = "wire"    // bytes sent for each key or node
+	said        = "said"    // messages sent for each
 )
 
 var (
@@ -98,7 +99,9 @@ var works = []work{
 	{Name: "handshakes", Kind: growing, peers: []string{"500 HMAC", "500 TLS"},
 		columns: []column{{rate, "handshakes/s", false}, {cpu, "CPU us", true}}},
 	{Name: "mesh formation", Kind: growing, peers: []string{"10 nodes", "50 nodes", "200 nodes"},
-		columns: []column{{seconds, "seconds", true}, {rate, "nodes/s", false}, {each, "bytes/node", true}}},
+		columns: []column{{seconds, "seconds", true}, {rate, "nodes/s", false}, {said, "messages/node", true}, {wire, "bytes sent/node", true}, {each, "bytes in memory/node", true}}},
+	{Name: "mesh, its global node lost", Kind: growing, peers: []string{"10 nodes", "50 nodes", "200 nodes"},
+		columns: []column{{seconds, "seconds", true}, {rate, "nodes/s", false}, {said, "messages/node", true}, {wire, "bytes sent/node", true}}},
 	{Name: "monitors", Kind: growing, peers: []string{"1,000", "10,000", "100,000"},
 		columns: []column{{rate, "set/s", false}, {firing, "fired/s", false}, {cpu, "CPU us/request", true}}},
 	{Name: "registry writes", Kind: growing, peers: []string{"1,000", "10,000", "100,000"},
