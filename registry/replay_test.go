@@ -462,8 +462,15 @@ func (p *player) end(c *playedConn, next packet) {
 			p.t.Error(err)
 		}
 	}
-	if port, got, err := c.next(); !errors.Is(err, io.EOF) {
-		p.t.Errorf("%v: got %q %v, %v", next, port, got, err)
+	for {
+		port, got, err := c.next()
+		if err == nil && p.leftOut(c, packet{port: port, message: got}, false) {
+			continue // news that was on its way
+		}
+		if !errors.Is(err, io.EOF) {
+			p.t.Errorf("%v: got %q %v, %v", next, port, got, err)
+		}
+		break
 	}
 	delete(p.conns, next.conn)
 	if p.last == c {
