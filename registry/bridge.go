@@ -41,7 +41,7 @@ type bridge struct {
 // A standLink is what we say and hear on a link in the place of the new node.
 type standLink struct {
 	global string          // our global port at the old node
-	heard  map[string]bool // its global ports at the new one
+	heard  map[string]bool // its global ports at the new one; only intercept uses it, for what the old node says
 }
 
 // startBridge makes the node a bridge for families and groups of those names.
@@ -339,7 +339,7 @@ func (r *Registry) linkOpened(l *relay.Link) {
 	b := r.bridge
 	b.count++
 	s := &standLink{global: globalCookie + "b" + strconv.FormatUint(b.count, 36), heard: make(map[string]bool)}
-	b.links[l] = s
+	l.Data, b.links[l] = s, s
 	l.Tell("", functionSpawn, s.global, functionGlobal, 0, l.New)
 	if addresses := r.standIn(l.New, 2); addresses != nil {
 		l.Tell(s.global, tagAddr, anyList(addresses))
@@ -369,33 +369,26 @@ func (r *Registry) linkClosed(l *relay.Link) {
 // intercept answers what an old node says to the global ports that it has made at
 // the new one, where there are none.
 func (r *Registry) intercept(l *relay.Link, fromOld bool, port string, m aemp.Message) bool {
+	s := l.Data.(*standLink)
 	tag, _ := m.Tag()
 	if port == "" {
 		var name, function string
 		switch {
 		case tag == functionSpawn && m[1:].Scan(&name, &function) == nil && function == functionGlobal:
 			if fromOld {
-				r.mu.Lock()
-				r.bridge.links[l].heard[name] = true
-				r.mu.Unlock()
+				s.heard[name] = true
 			}
 			return true
 		case (tag == "mon1" || tag == "mon0") && fromOld && m[1:].Scan(&name) == nil:
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			return r.bridge.links[l].heard[name]
+			return s.heard[name]
 		}
 		return false
 	}
-	if !fromOld {
+	if !fromOld || !s.heard[port] {
 		return false
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := r.bridge.links[l]
-	if !s.heard[port] {
-		return false
-	}
 	switch tag {
 	case tagSeedMe:
 		if known := r.addressesFor(l.Old); len(known) > 0 {

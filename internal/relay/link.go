@@ -25,6 +25,8 @@ const linger = 5 * time.Second
 // A Link connects a node of generation 1 with one of generation 2.
 type Link struct {
 	Old, New aemp.NodeID
+	// Data is of whoever uses the relay, who sets it when the link opens.
+	Data any
 
 	relay    *Relay
 	old, new *aemp.Conn

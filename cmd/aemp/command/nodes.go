@@ -46,7 +46,7 @@ takes, from one program to the other; at the end, or when it is interrupted, the
 least, the mean and the largest time, and the standard deviation. An answer that
 does not come in time is an error.`,
 			Examples: []string{"ping doomed", "ping --count 1000 --interval 0 doomed"},
-			Run:      ping,
+			Run:      joined((*Call).node, ping),
 		},
 	}
 }
@@ -150,16 +150,7 @@ func (s *session) generation(node actor.NodeID) int {
 
 var errNoAnswer = errors.New("no answer in time (--wait gives it more)")
 
-func ping(ctx context.Context, c *Call) error {
-	node, err := c.node(0)
-	if err != nil {
-		return err
-	}
-	s, err := c.join(ctx)
-	if err != nil {
-		return err
-	}
-	defer s.close()
+func ping(ctx context.Context, c *Call, s *session, node actor.NodeID) error {
 	once := func() (time.Duration, error) {
 		one, cancel := context.WithTimeoutCause(ctx, c.Duration("wait"), errNoAnswer)
 		defer cancel()

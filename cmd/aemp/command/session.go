@@ -185,6 +185,23 @@ func deathError(port actor.PortID, reason actor.Reason) error {
 	return fmt.Errorf("port %s has died: %s", port, reason)
 }
 
+// joined makes the Run of a command that talks to what its first argument names:
+// it reads that, as first says, and joins the mesh as long as run takes.
+func joined[ID any](first func(c *Call, i int) (ID, error), run func(ctx context.Context, c *Call, s *session, id ID) error) func(context.Context, *Call) error {
+	return func(ctx context.Context, c *Call) error {
+		id, err := first(c, 0)
+		if err != nil {
+			return err
+		}
+		s, err := c.join(ctx)
+		if err != nil {
+			return err
+		}
+		defer s.close()
+		return run(ctx, c, s, id)
+	}
+}
+
 // port reads an argument that is a port ID.
 func (c *Call) port(i int) (actor.PortID, error) {
 	port := actor.PortID(c.Text(i))

@@ -28,7 +28,7 @@ A node ID in the place of a port ID means the node itself, whose messages are
 requests, such as the names of functions to be called there.`,
 			Examples: []string{`snd doomed#4fJx2ba hello 1 '{"key":[1,2]}'`, "snd doomed AnyEvent::Watchdog::restart 1"},
 			Timeout:  answerTime,
-			Run:      snd,
+			Run:      joined((*Call).port, snd),
 		},
 		{
 			Name:  "mon",
@@ -40,7 +40,7 @@ requests, such as the names of functions to be called there.`,
 reason: its elements with blanks between them, or "normal". A node ID in the
 place of a port ID means to wait for the connection to that node to end.`,
 			Examples: []string{"mon doomed#4fJx2ba", "mon doomed"},
-			Run:      mon,
+			Run:      joined((*Call).port, mon),
 		},
 		{
 			Name:  "cal",
@@ -53,7 +53,7 @@ the first message that comes to that port: as JSON, its elements with commas
 between them.`,
 			Examples: []string{"cal doomed time", "cal worker#q4Fa status"},
 			Timeout:  answerTime,
-			Run:      cal,
+			Run:      joined((*Call).port, cal),
 		},
 		{
 			Name:  "spawn",
@@ -66,7 +66,7 @@ registered. That there is no such function is an error; what the function does w
 later shows when it is monitored.`,
 			Examples: []string{"spawn doomed MyApp::worker 1 2"},
 			Timeout:  answerTime,
-			Run:      spawn,
+			Run:      joined((*Call).node, spawn),
 		},
 		{
 			Name:  "kil",
@@ -92,21 +92,12 @@ Portmesh never do, except for a few questions of which they know the answers.
 The tool itself cannot run Perl code.`,
 			Examples: []string{"eval doomed '$$'", "eval doomed AnyEvent::MP::Kernel::up_nodes"},
 			Timeout:  answerTime,
-			Run:      eval,
+			Run:      joined((*Call).node, eval),
 		},
 	}
 }
 
-func snd(ctx context.Context, c *Call) error {
-	port, err := c.port(0)
-	if err != nil {
-		return err
-	}
-	s, err := c.join(ctx)
-	if err != nil {
-		return err
-	}
-	defer s.close()
+func snd(ctx context.Context, c *Call, s *session, port actor.PortID) error {
 	died, err := s.ask(ctx, port, func(self *actor.Context) error { return self.Send(port, c.Message(1)...) })
 	if err != nil {
 		return err
@@ -117,16 +108,7 @@ func snd(ctx context.Context, c *Call) error {
 	return c.Emit(map[string]any{"port": port, "sent": true}, "message sent successfully")
 }
 
-func mon(ctx context.Context, c *Call) error {
-	port, err := c.port(0)
-	if err != nil {
-		return err
-	}
-	s, err := c.join(ctx)
-	if err != nil {
-		return err
-	}
-	defer s.close()
+func mon(ctx context.Context, c *Call, s *session, port actor.PortID) error {
 	died := make(chan actor.Reason, 1)
 	s.sys.Monitor(port, func(reason actor.Reason) { died <- reason })
 	reachable, cancel := context.WithTimeoutCause(ctx, answerTime, &timeoutError{answerTime})
@@ -145,16 +127,7 @@ func mon(ctx context.Context, c *Call) error {
 // printableReason makes a reason a line.
 func printableReason(r actor.Reason) string { return oneLine(r.String()) }
 
-func cal(ctx context.Context, c *Call) error {
-	port, err := c.port(0)
-	if err != nil {
-		return err
-	}
-	s, err := c.join(ctx)
-	if err != nil {
-		return err
-	}
-	defer s.close()
+func cal(ctx context.Context, c *Call, s *session, port actor.PortID) error {
 	answer, err := s.call(ctx, port, c.Message(1)...)
 	if err != nil {
 		return err
@@ -162,16 +135,7 @@ func cal(ctx context.Context, c *Call) error {
 	return c.Emit(jsonValue(answer), elements(answer))
 }
 
-func eval(ctx context.Context, c *Call) error {
-	node, err := c.node(0)
-	if err != nil {
-		return err
-	}
-	s, err := c.join(ctx)
-	if err != nil {
-		return err
-	}
-	defer s.close()
+func eval(ctx context.Context, c *Call, s *session, node actor.NodeID) error {
 	var words []string
 	for i := range c.Args[1:] {
 		words = append(words, c.Text(i+1))
@@ -183,16 +147,7 @@ func eval(ctx context.Context, c *Call) error {
 	return c.Emit(jsonValue(result), elements(result))
 }
 
-func spawn(ctx context.Context, c *Call) error {
-	node, err := c.node(0)
-	if err != nil {
-		return err
-	}
-	s, err := c.join(ctx)
-	if err != nil {
-		return err
-	}
-	defer s.close()
+func spawn(ctx context.Context, c *Call, s *session, node actor.NodeID) error {
 	port := s.sys.Spawn(node, c.Text(1), c.Message(2)...)
 	died, err := s.alive(ctx, port)
 	if err != nil {
