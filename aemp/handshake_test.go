@@ -17,6 +17,7 @@ import (
 
 	"github.com/portmesh/portmesh/aemp"
 	"github.com/portmesh/portmesh/internal/wiretest"
+	"github.com/portmesh/portmesh/internal/wiretest/packets"
 )
 
 func config(id aemp.NodeID) aemp.Config { return aemp.Config{NodeID: id, Secret: wiretest.Secret} }
@@ -127,7 +128,7 @@ func TestReplayHandshakes(t *testing.T) {
 				cfg.Auths = strings.Split(strings.Split(own[0], ";")[3], ",")
 				cfg.Framings = nil
 				for _, f := range strings.Split(strings.Split(own[0], ";")[4], ",") {
-					cfg.Framings = append(cfg.Framings, framingNamed(t, f))
+					cfg.Framings = append(cfg.Framings, packets.Framing(t, f))
 				}
 				nc := &script{input: io.MultiReader(strings.NewReader(strings.Join(theirs[:], "\n")+"\n"), bytes.NewReader(data))}
 				conn, err := aemp.Handshake(t.Context(), nc, aemp.WithGreetingLine(cfg, own[0]))
@@ -150,17 +151,6 @@ func TestReplayHandshakes(t *testing.T) {
 	if replayed < 20 {
 		t.Errorf("only %d handshakes were replayed", replayed)
 	}
-}
-
-func framingNamed(t *testing.T, name string) aemp.Framing {
-	t.Helper()
-	for _, f := range aemp.DefaultFramings() {
-		if f.Name() == name {
-			return f
-		}
-	}
-	t.Fatalf("no framing %q", name)
-	return nil
 }
 
 // A script is a connection whose other side says what it says, whatever it

@@ -8,13 +8,14 @@ import (
 
 	"github.com/portmesh/portmesh/aemp"
 	"github.com/portmesh/portmesh/internal/wiretest"
+	"github.com/portmesh/portmesh/internal/wiretest/packets"
 )
 
 // Every packet that a Perl node has sent in any recording is read, and is
 // written by us as it was: byte for byte, except that maps have no order, and
 // that the client that is no Perl node puts white space between.
 func TestRecordedPackets(t *testing.T) {
-	packets := 0
+	read := 0
 	for _, name := range wiretest.Names(t, func(string) bool { return true }) {
 		for _, c := range wiretest.Load(t, name) {
 			for _, node := range []string{c.Dialler, c.Listener} {
@@ -22,7 +23,7 @@ func TestRecordedPackets(t *testing.T) {
 				if lines[2] == "" {
 					continue // the connection was given up before
 				}
-				f := framingNamed(t, strings.Split(lines[2], ";")[2])
+				f := packets.Framing(t, strings.Split(lines[2], ";")[2])
 				d, e := f.NewDecoder(aemp.Limits{}.WithDefaults()), f.NewEncoder()
 				for len(bytes.TrimSpace(stream)) > 0 {
 					n, err := d.Scan(stream)
@@ -47,13 +48,13 @@ func TestRecordedPackets(t *testing.T) {
 					if !same {
 						t.Errorf("%s: %s: got packet %.200q, want %.200q", name, node, again, packet)
 					}
-					packets++
+					read++
 				}
 			}
 		}
 	}
-	if packets < 700 {
-		t.Errorf("only %d packets were read", packets)
+	if read < 700 {
+		t.Errorf("only %d packets were read", read)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/portmesh/portmesh/actor"
 	"github.com/portmesh/portmesh/aemp"
 	"github.com/portmesh/portmesh/internal/wiretest"
+	"github.com/portmesh/portmesh/internal/wiretest/packets"
 )
 
 // A recording is what Perl nodes said to each other, cut into packets.
@@ -65,7 +66,7 @@ func loadRecording(t *testing.T, name string) *recording {
 		dialler: make(map[int]string), addresses: make(map[string]string),
 	}
 	for _, c := range wiretest.Load(t, name) {
-		splitters := make(map[string]*splitter)
+		splitters := make(map[string]*packets.Splitter)
 		for _, node := range []string{c.Dialler, c.Listener} {
 			lines, _ := c.Handshake(node)
 			if lines[2] == "" {
@@ -77,19 +78,19 @@ func loadRecording(t *testing.T, name string) *recording {
 				t.Fatal(err)
 			}
 			r.greetings[node] = g
-			splitters[node] = &splitter{
-				skip: len(strings.Join(lines[:], "\n")) + 1,
-				d:    framingNamed(t, strings.Split(lines[2], ";")[2]).NewDecoder(aemp.Limits{}),
-			}
+			splitters[node] = packets.NewSplitter(t, strings.Split(lines[2], ";")[2])
+			splitters[node].Skip = len(strings.Join(lines[:], "\n")) + 1
 		}
 		if splitters == nil {
 			continue
 		}
 		r.dialler[c.Conn] = c.Dialler
 		for _, read := range c.Reads {
-			for _, p := range splitters[read.From].split(t, read.Data) {
-				p.conn, p.from, p.to, p.step, p.at = read.Conn, read.From, read.To, read.Step, read.Time
-				r.packets = append(r.packets, p)
+			for _, p := range splitters[read.From].Split(t, read.Data) {
+				r.packets = append(r.packets, packet{
+					conn: read.Conn, from: read.From, to: read.To, step: read.Step, at: read.Time,
+					port: p.Port, message: p.Message, raw: p.Raw,
+				})
 			}
 			if read.EOF {
 				r.packets = append(r.packets, packet{conn: read.Conn, from: read.From, to: read.To, step: read.Step, eof: true, at: read.Time})
@@ -120,51 +121,4 @@ func (r *recording) learnAddresses(t *testing.T, v any) {
 	for node, list := range families["'l"] {
 		r.addresses[node] = list.([]any)[0].(string)
 	}
-}
-
-// A splitter finds the packets in what one node sent.
-type splitter struct {
-	skip int // so many bytes of the handshake are still to come
-	d    aemp.Decoder
-	rest []byte
-}
-
-func (s *splitter) split(t *testing.T, data []byte) (packets []packet) {
-	t.Helper()
-	n := min(s.skip, len(data))
-	s.skip -= n
-	s.rest = append(s.rest, data[n:]...)
-	for len(s.rest) > 0 {
-		n, err := s.d.Scan(s.rest)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if n == 0 {
-			break
-		}
-		p := packet{raw: slices.Clone(s.rest[:n])}
-		s.rest = s.rest[n:]
-		s.d.Reset(p.raw)
-		name, _, err := aemp.DecodePort(s.d)
-		if err != nil {
-			t.Fatal(err)
-		}
-		p.port = string(name)
-		if p.message, err = aemp.DecodeMessage(s.d); err != nil {
-			t.Fatal(err)
-		}
-		packets = append(packets, p)
-	}
-	return packets
-}
-
-func framingNamed(t *testing.T, name string) aemp.Framing {
-	t.Helper()
-	for _, f := range aemp.DefaultFramings() {
-		if f.Name() == name {
-			return f
-		}
-	}
-	t.Fatalf("no framing %q", name)
-	return nil
 }

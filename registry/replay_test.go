@@ -17,6 +17,7 @@ import (
 	"github.com/portmesh/portmesh/actor"
 	"github.com/portmesh/portmesh/aemp"
 	"github.com/portmesh/portmesh/internal/wiretest"
+	"github.com/portmesh/portmesh/internal/wiretest/packets"
 	"github.com/portmesh/portmesh/registry"
 	"github.com/portmesh/portmesh/remote"
 )
@@ -255,7 +256,7 @@ func (p *player) open(first packet) *playedConn {
 		framings = []string{p.sent}
 	}
 	for _, name := range framings {
-		cfg.Framings = append(cfg.Framings, framingNamed(p.t, name))
+		cfg.Framings = append(cfg.Framings, packets.Framing(p.t, name))
 	}
 	var conn *aemp.Conn
 	var err error

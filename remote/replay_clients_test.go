@@ -12,6 +12,7 @@ import (
 	"github.com/portmesh/portmesh/actor"
 	"github.com/portmesh/portmesh/aemp"
 	"github.com/portmesh/portmesh/internal/wiretest"
+	"github.com/portmesh/portmesh/internal/wiretest/packets"
 	"github.com/portmesh/portmesh/remote"
 )
 
@@ -67,15 +68,15 @@ func replaySimpleClient(t *testing.T, rec *recording) {
 			}
 		}
 	}
-	s := newSplitter(t, "json")
+	s := packets.NewSplitter(t, "json")
 	answers := make(map[string][]actor.Message)
 	for buf := make([]byte, 4096); left > 0; {
 		n, err := r.Read(buf)
 		if err != nil {
 			t.Fatalf("got the answers %v, then %v; want %v", answers, err, want)
 		}
-		for _, p := range s.split(t, buf[:n]) {
-			answers[p.port] = append(answers[p.port], p.message)
+		for _, p := range s.Split(t, buf[:n]) {
+			answers[p.Port] = append(answers[p.Port], p.Message)
 			left--
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/portmesh/portmesh/actor"
 	"github.com/portmesh/portmesh/aemp"
 	"github.com/portmesh/portmesh/internal/wiretest"
+	"github.com/portmesh/portmesh/internal/wiretest/packets"
 	"github.com/portmesh/portmesh/remote"
 )
 
@@ -25,7 +26,7 @@ func (r *recording) config(t *testing.T, node string) aemp.Config {
 		cfg.Extra[key] = g.Extra[key] // none at all in generation 1
 	}
 	for _, name := range g.Framings {
-		cfg.Framings = append(cfg.Framings, framingNamed(t, name))
+		cfg.Framings = append(cfg.Framings, packets.Framing(t, name))
 	}
 	return cfg
 }

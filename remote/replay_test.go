@@ -10,6 +10,7 @@ import (
 	"github.com/portmesh/portmesh/actor"
 	"github.com/portmesh/portmesh/aemp"
 	"github.com/portmesh/portmesh/internal/wiretest"
+	"github.com/portmesh/portmesh/internal/wiretest/packets"
 )
 
 // The replay tests have the conversations that two Perl nodes were recorded in
@@ -74,7 +75,7 @@ func loadRecording(t *testing.T, name string) *recording {
 	}
 	c := conversations[0]
 	r := &recording{name: name, greetings: make(map[string]*aemp.Greeting), sends: make(map[string]string), mesh: make(map[string]bool)}
-	splitters := make(map[string]*splitter)
+	splitters := make(map[string]*packets.Splitter)
 	for _, node := range []string{c.Dialler, c.Listener} {
 		lines, _ := c.Handshake(node)
 		g, err := aemp.ParseGreeting(lines[0])
@@ -83,18 +84,17 @@ func loadRecording(t *testing.T, name string) *recording {
 		}
 		r.greetings[node] = g
 		r.sends[node] = strings.Split(lines[2], ";")[2]
-		splitters[node] = newSplitter(t, r.sends[node])
-		splitters[node].skip = len(strings.Join(lines[:], "\n")) + 1
+		splitters[node] = packets.NewSplitter(t, r.sends[node])
+		splitters[node].Skip = len(strings.Join(lines[:], "\n")) + 1
 	}
 	r.generation = r.greetings["alpha"].Generation()
 	for _, read := range c.Reads {
-		for _, p := range splitters[read.From].split(t, read.Data) {
-			p.from, p.step = read.From, read.Step
-			r.add(p)
+		for _, p := range splitters[read.From].Split(t, read.Data) {
+			r.add(packet{from: read.From, step: read.Step, port: p.Port, message: p.Message, raw: p.Raw})
 		}
 	}
 	for node, s := range splitters {
-		if len(bytes.TrimSpace(s.rest)) > 0 { // which may stand behind JSON
+		if len(bytes.TrimSpace(s.Rest)) > 0 { // which may stand behind JSON
 			t.Fatalf("%s: %s ends within a packet", name, node)
 		}
 	}
@@ -130,58 +130,6 @@ func (r *recording) packet(t *testing.T, step, from, tag string) packet {
 	}
 	t.Fatalf("%s: in step %s, %s sends no %q", r.name, step, from, tag)
 	panic("not reached")
-}
-
-// A splitter finds the packets in what one node sent.
-type splitter struct {
-	skip int // so many bytes of the handshake are still to come
-	d    aemp.Decoder
-	rest []byte
-}
-
-func newSplitter(t *testing.T, framing string) *splitter {
-	t.Helper()
-	return &splitter{d: framingNamed(t, framing).NewDecoder(aemp.Limits{})}
-}
-
-func (s *splitter) split(t *testing.T, data []byte) (packets []packet) {
-	t.Helper()
-	n := min(s.skip, len(data))
-	s.skip -= n
-	s.rest = append(s.rest, data[n:]...)
-	for len(s.rest) > 0 {
-		n, err := s.d.Scan(s.rest)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if n == 0 {
-			return packets
-		}
-		p := packet{raw: slices.Clone(s.rest[:n])}
-		s.rest = s.rest[n:]
-		s.d.Reset(p.raw)
-		name, _, err := aemp.DecodePort(s.d)
-		if err != nil {
-			t.Fatal(err)
-		}
-		p.port = string(name)
-		if p.message, err = aemp.DecodeMessage(s.d); err != nil {
-			t.Fatal(err)
-		}
-		packets = append(packets, p)
-	}
-	return packets
-}
-
-func framingNamed(t *testing.T, name string) aemp.Framing {
-	t.Helper()
-	for _, f := range aemp.DefaultFramings() {
-		if f.Name() == name {
-			return f
-		}
-	}
-	t.Fatalf("no framing %q", name)
-	return nil
 }
 
 // everyKind returns what step snd sends behind the tag: as it arrives over that
