@@ -49,7 +49,7 @@ fuzz: ## run every fuzz target for FUZZTIME
 	done
 
 .PHONY: bench
-bench: ## measure beside others, in minutes (BENCHFLAGS=-short: in seconds)
+bench: ## measure beside others, Erlang if there is erl, in minutes (BENCHFLAGS=-short: in seconds)
 	$(GO) vet -C benchmarks ./...
 	$(GO) run -C benchmarks . $(BENCHFLAGS)
 

@@ -32,16 +32,18 @@ type job struct {
 // patience is how long one measurement may take.
 const patience = 2 * time.Minute
 
-// measure has processes do the work once.
-func measure(ctx context.Context, w work, peer, profiles string) (measurement, error) {
+// A program returns a process that is to do the job. It behaves as runChild.
+type program func(ctx context.Context, j job) (*exec.Cmd, error)
+
+// measure has two processes of the program, or one, do the job once.
+func measure(ctx context.Context, p program, j job) (measurement, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	j := job{Peer: peer, Work: w, Profiles: profiles}
 	var servers []*child
-	if w.Remote {
+	if j.Work.Remote {
 		serve := j
 		serve.Serve = true
-		server, err := startChild(ctx, serve)
+		server, err := startChild(ctx, p, serve)
 		if err != nil {
 			return nil, err
 		}
@@ -51,7 +53,7 @@ func measure(ctx context.Context, w work, peer, profiles string) (measurement, e
 		}
 		servers = append(servers, server)
 	}
-	client, err := startChild(ctx, j)
+	client, err := startChild(ctx, p, j)
 	if err != nil {
 		return nil, err
 	}
@@ -73,8 +75,8 @@ func measure(ctx context.Context, w work, peer, profiles string) (measurement, e
 	return m, nil
 }
 
-// A child is a process of this program that does a job. What it has to tell it
-// writes as lines of JSON.
+// A child is a process that does a job. What it has to tell it writes as lines
+// of JSON.
 type child struct {
 	cmd  *exec.Cmd
 	in   io.Closer // nil when it has ended
@@ -83,7 +85,8 @@ type child struct {
 	used used
 }
 
-func startChild(ctx context.Context, j job) (*child, error) {
+// thisProgram is the program of all peers that are written in Go.
+func thisProgram(ctx context.Context, j job) (*exec.Cmd, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -92,7 +95,15 @@ func startChild(ctx context.Context, j job) (*child, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &child{cmd: exec.CommandContext(ctx, self, "-child", string(what))}
+	return exec.CommandContext(ctx, self, "-child", string(what)), nil
+}
+
+func startChild(ctx context.Context, p program, j job) (*child, error) {
+	cmd, err := p(ctx, j)
+	if err != nil {
+		return nil, err
+	}
+	c := &child{cmd: cmd}
 	c.cmd.Stderr = &c.err
 	if c.in, err = c.cmd.StdinPipe(); err != nil {
 		return nil, err

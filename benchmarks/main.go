@@ -1,6 +1,6 @@
 // Command benchmarks measures Portmesh beside others that do the same work:
-// protoactor-go with its own remoting, and a bare TCP echo, which is as fast
-// as two processes on a machine can talk.
+// protoactor-go with its own remoting, Erlang where it is installed, and a bare
+// TCP echo, which is as fast as two processes on a machine can talk.
 //
 //	go run . [-short] [-rounds N] [-run REGEXP] [-json FILE] [-profiles DIR]
 //
@@ -16,10 +16,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"os/signal"
 	"regexp"
 	"time"
@@ -72,16 +74,32 @@ func compare(ctx context.Context, out io.Writer, scale float64, rounds int, run,
 		return nil, fmt.Errorf("-run: %w", err)
 	}
 	r := &report{Machine: thisMachine(), Started: time.Now(), Rounds: rounds, Scale: scale}
+	programs := map[string]program{"erlang": nil} // those of peers that are not in this one; nil if it is not installed
+	erlang, err := newErlang(ctx)
+	switch {
+	case err == nil:
+		defer erlang.remove()
+		programs["erlang"] = erlang.command
+		r.Machine.Modules["Erlang/OTP"] = erlang.release
+	case !errors.Is(err, exec.ErrNotFound):
+		return nil, err
+	default:
+		fmt.Fprintln(out, "erlang is left out: erl is not installed")
+	}
 	r.Machine.print(out)
 	for _, w := range works {
 		w = w.scaled(scale)
 		t := &table{Work: w.Name}
 		for range rounds {
 			for _, p := range w.peers {
-				if !match.MatchString(w.Name + "/" + p) {
+				program, foreign := programs[p]
+				if !foreign {
+					program = thisProgram
+				}
+				if program == nil || !match.MatchString(w.Name+"/"+p) {
 					continue
 				}
-				m, err := measure(ctx, w, p, profiles)
+				m, err := measure(ctx, program, job{Peer: p, Work: w, Profiles: profiles})
 				if ctx.Err() != nil {
 					return nil, context.Cause(ctx)
 				}

@@ -46,7 +46,7 @@ func TestCompare(t *testing.T) {
 // A peer that fails is told of, with what it said.
 func TestFailure(t *testing.T) {
 	w := works[0].scaled(0.001)
-	if _, err := measure(t.Context(), w, "portmesh morse", ""); err == nil {
+	if _, err := measure(t.Context(), thisProgram, job{Peer: "portmesh morse", Work: w}); err == nil {
 		t.Error("a framing that does not exist was measured")
 	} else {
 		t.Log(err)

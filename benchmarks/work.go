@@ -60,12 +60,12 @@ var (
 	remotePeers = []string{
 		"portmesh msgpack", "portmesh cbor", "portmesh json",
 		"portmesh msgpack untyped", "portmesh cbor untyped", "portmesh json untyped",
-		"protoactor", "protoactor tuned",
+		"protoactor", "erlang", "protoactor tuned",
 	}
 	// Larger batches of protoactor-go do not fit gRPC's limit when messages are
 	// large, and are lost: "tuned" is the last, to be left out.
-	echoPeers  = []string{"portmesh msgpack", "portmesh cbor", "portmesh json", "protoactor", "tcp"}
-	localPeers = []string{"portmesh", "portmesh untyped", "protoactor"}
+	echoPeers  = []string{"portmesh msgpack", "portmesh cbor", "portmesh json", "protoactor", "erlang", "tcp"}
+	localPeers = []string{"portmesh", "portmesh untyped", "protoactor", "erlang"}
 
 	floodColumns = []column{
 		{rate, "messages/s", false}, {cpu, "CPU us/message", true},
@@ -77,10 +77,10 @@ var (
 // works are in the order in which they are measured.
 var works = []work{
 	{Name: "remote flood", Kind: flood, Remote: true, peers: remotePeers, columns: floodColumns, Count: 2_000_000, Size: 16},
-	{Name: "remote flood of 1 KiB", Kind: flood, Remote: true, peers: remotePeers[:7], columns: floodColumns, Count: 500_000, Size: 1 << 10},
+	{Name: "remote flood of 1 KiB", Kind: flood, Remote: true, peers: remotePeers[:8], columns: floodColumns, Count: 500_000, Size: 1 << 10},
 	{Name: "remote ping-pong, 1 in flight", Kind: pingPong, Remote: true, peers: echoPeers, columns: echoColumns,
 		Size: 16, Pairs: 1, Flight: 1, Duration: 2 * time.Second},
-	{Name: "remote ping-pong, 64 in flight", Kind: pingPong, Remote: true, peers: echoPeers[:4], columns: echoColumns,
+	{Name: "remote ping-pong, 64 in flight", Kind: pingPong, Remote: true, peers: echoPeers[:5], columns: echoColumns,
 		Size: 16, Pairs: 1, Flight: 64, Duration: 2 * time.Second},
 	{Name: "local flood", Kind: flood, peers: localPeers, columns: floodColumns[:2], Count: 3_000_000, Size: 16},
 	{Name: "local ping-pong, 1 pair", Kind: pingPong, peers: localPeers, columns: echoColumns[:1],
