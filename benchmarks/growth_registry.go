@@ -109,12 +109,17 @@ func (g growth) form(ctx context.Context, seeds int) (regs []*registry.Registry,
 	return regs, err
 }
 
-// sentTo returns what has been sent on the links to a node, and by it, or on all
-// links.
+// sentTo returns what nodes have sent to each other, on the links to one of them
+// and by it, or on all links. Links to other nodes do not count: they may end,
+// and take their numbers with them.
 func sentTo(regs []*registry.Registry, node actor.NodeID) (messages, bytes float64) {
+	among := make(map[actor.NodeID]bool)
+	for _, r := range regs {
+		among[r.Node().ID()] = true
+	}
 	for _, r := range regs {
 		for _, s := range r.Node().Stats() {
-			if node == "" || s.Node == node || r.Node().ID() == node {
+			if among[s.Node] && (node == "" || s.Node == node || r.Node().ID() == node) {
 				messages += float64(s.MessagesSent)
 				bytes += float64(s.BytesSent)
 			}
