@@ -9,34 +9,20 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"runtime/pprof"
-	"strconv"
-	"strings"
 	"time"
+
+	"github.com/portmesh/portmesh/benchmarks/bench"
 )
-
-// A measurement has the metrics of one round.
-type measurement map[string]float64
-
-// A job is what a child process gets to do, as its argument.
-type job struct {
-	Peer   string
-	Work   work
-	Serve  bool   // for another process, until our input ends
-	Server string // where that is; empty for work within a process
-
-	Profiles string // folder for a CPU profile; empty for none
-}
 
 // patience is how long one measurement may take.
 const patience = 2 * time.Minute
 
-// A program returns a process that is to do the job. It behaves as runChild.
-type program func(ctx context.Context, j job) (*exec.Cmd, error)
+// A program returns a process that is to do the job. It behaves as one that
+// calls bench.Main.
+type program func(ctx context.Context, j bench.Job) (*exec.Cmd, error)
 
 // measure has two processes of the program, or one, do the job once.
-func measure(ctx context.Context, p program, j job) (measurement, error) {
+func measure(ctx context.Context, p program, j bench.Job) (bench.Measurement, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	var servers []*child
@@ -58,7 +44,7 @@ func measure(ctx context.Context, p program, j job) (measurement, error) {
 		return nil, err
 	}
 	defer client.end()
-	m := make(measurement)
+	m := make(bench.Measurement)
 	if err := client.read(&m); err != nil {
 		return nil, err
 	}
@@ -69,7 +55,7 @@ func measure(ctx context.Context, p program, j job) (measurement, error) {
 		m[receiverRSS] = s.rss
 		used.cpu += s.cpu
 	}
-	if n := m[messages]; n > 0 {
+	if n := m[bench.Messages]; n > 0 {
 		m[cpu] = used.cpu / n * 1e6
 	}
 	return m, nil
@@ -85,20 +71,27 @@ type child struct {
 	used used
 }
 
-// thisProgram is the program of all peers that are written in Go.
-func thisProgram(ctx context.Context, j job) (*exec.Cmd, error) {
+// thisProgram is the program of all peers that are written here in Go.
+func thisProgram(ctx context.Context, j bench.Job) (*exec.Cmd, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	what, err := json.Marshal(j)
-	if err != nil {
-		return nil, err
-	}
-	return exec.CommandContext(ctx, self, "-child", string(what)), nil
+	return programAt(self)(ctx, j)
 }
 
-func startChild(ctx context.Context, p program, j job) (*child, error) {
+// programAt is a program that calls bench.Main.
+func programAt(path string) program {
+	return func(ctx context.Context, j bench.Job) (*exec.Cmd, error) {
+		what, err := json.Marshal(j)
+		if err != nil {
+			return nil, err
+		}
+		return exec.CommandContext(ctx, path, "-child", string(what)), nil
+	}
+}
+
+func startChild(ctx context.Context, p program, j bench.Job) (*child, error) {
 	cmd, err := p(ctx, j)
 	if err != nil {
 		return nil, err
@@ -141,77 +134,4 @@ func (c *child) end() used {
 		}
 	}
 	return c.used
-}
-
-// runChild is the life of a child.
-func runChild(what string) error {
-	var j job
-	if err := json.Unmarshal([]byte(what), &j); err != nil {
-		return err
-	}
-	p, err := newPeer(j.Peer, j.Work)
-	if err != nil {
-		return err
-	}
-	stop, err := j.startProfile()
-	if err != nil {
-		return err
-	}
-	defer stop()
-	out := json.NewEncoder(os.Stdout)
-	if j.Serve {
-		err = p.serve(j.Work, func(address string) { out.Encode(address) })
-	} else {
-		var m measurement
-		if m, err = p.drive(j.Work, j.Server); err == nil {
-			err = out.Encode(m)
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", j.Peer, err)
-	}
-	io.Copy(io.Discard, os.Stdin)
-	return out.Encode(peakRSS())
-}
-
-// startProfile begins to write a CPU profile, if one is wanted. The name of the
-// file tells of what.
-func (j job) startProfile() (stop func(), err error) {
-	if j.Profiles == "" {
-		return func() {}, nil
-	}
-	side := "client"
-	if j.Serve {
-		side = "server"
-	}
-	name := strings.Map(func(r rune) rune {
-		if r == ' ' || r == ',' {
-			return '-'
-		}
-		return r
-	}, j.Work.Name+" "+j.Peer+" "+side+".pprof")
-	f, err := os.Create(filepath.Join(j.Profiles, name))
-	if err != nil {
-		return nil, err
-	}
-	if err := pprof.StartCPUProfile(f); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return func() {
-		pprof.StopCPUProfile()
-		f.Close()
-	}, nil
-}
-
-// peakRSS returns the most memory that this process has had, in bytes.
-func peakRSS() float64 {
-	status, _ := os.ReadFile("/proc/self/status")
-	for line := range strings.Lines(string(status)) {
-		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "VmHWM:" {
-			kilobytes, _ := strconv.ParseFloat(fields[1], 64)
-			return kilobytes * 1024
-		}
-	}
-	return 0
 }

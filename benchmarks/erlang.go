@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+
+	"github.com/portmesh/portmesh/benchmarks/bench"
 )
 
 //go:embed erlang/bench.erl
@@ -59,13 +61,13 @@ func (e erlang) compile(ctx context.Context) (release string, err error) {
 
 // command is a process that does the job. Nothing but the limit of processes is
 // set otherwise than by default, and nothing listens but on the loopback.
-func (e erlang) command(ctx context.Context, j job) (*exec.Cmd, error) {
+func (e erlang) command(ctx context.Context, j bench.Job) (*exec.Cmd, error) {
 	side := "drive"
 	if j.Serve {
 		side = "serve"
 	}
 	w := j.Work
-	kinds := map[kind]string{flood: "flood", pingPong: "ping_pong", spawning: "spawning"}
+	kinds := map[bench.Kind]string{bench.Flood: "flood", bench.PingPong: "ping_pong", bench.Spawning: "spawning"}
 	what := fmt.Sprintf("bench:run(%s, #{kind => %s, remote => %t, count => %d, size => %d, flight => %d, pairs => %d, duration => %d}, %q).",
 		side, kinds[w.Kind], w.Remote, w.Count, w.Size, w.Flight, w.Pairs, w.Duration.Nanoseconds(), j.Server)
 	return e.erl(ctx, what, "-pa", e.dir,

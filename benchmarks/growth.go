@@ -9,6 +9,7 @@ import (
 
 	"github.com/portmesh/portmesh/actor"
 	"github.com/portmesh/portmesh/aemp"
+	"github.com/portmesh/portmesh/benchmarks/bench"
 	"github.com/portmesh/portmesh/remote"
 )
 
@@ -27,15 +28,15 @@ func newGrowth(name string) (growth, error) {
 	return growth{n, setup}, err
 }
 
-func (growth) serve(work, func(string)) error { return nil }
+func (growth) Serve(bench.Work, func(string)) error { return nil }
 
-func (g growth) drive(w work, _ string) (measurement, error) {
+func (g growth) Drive(w bench.Work, _ string) (bench.Measurement, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	return growths[w.Name](g, ctx, w)
 }
 
-var growths = map[string]func(g growth, ctx context.Context, w work) (measurement, error){
+var growths = map[string]func(g growth, ctx context.Context, w bench.Work) (bench.Measurement, error){
 	"handshakes":                 growth.handshakes,
 	"mesh formation":             growth.formation,
 	"mesh, its global node lost": growth.again,
@@ -53,7 +54,7 @@ func (g growth) config(id string, seeds ...string) remote.Config {
 }
 
 // handshakes makes connections, one after the other.
-func (g growth) handshakes(ctx context.Context, w work) (measurement, error) {
+func (g growth) handshakes(ctx context.Context, w bench.Work) (bench.Measurement, error) {
 	a, b := aemp.Config{NodeID: "a", Secret: "benchmarks"}, aemp.Config{NodeID: "b", Secret: "benchmarks"}
 	if strings.Contains(g.setup, "TLS") {
 		bundle, err := aemp.GenerateCertificate(aemp.CertificateConfig{CommonName: "benchmarks"})
@@ -95,5 +96,5 @@ func (g growth) handshakes(ctx context.Context, w work) (measurement, error) {
 		}
 		nc.Close()
 	}
-	return measurement{rate: float64(g.n) / time.Since(began).Seconds(), messages: float64(g.n)}, nil
+	return bench.Measurement{bench.Rate: float64(g.n) / time.Since(began).Seconds(), bench.Messages: float64(g.n)}, nil
 }

@@ -9,11 +9,12 @@ import (
 	"time"
 
 	"github.com/portmesh/portmesh/actor"
+	"github.com/portmesh/portmesh/benchmarks/bench"
 	"github.com/portmesh/portmesh/remote"
 )
 
 // ports has that many ports on each of two nodes send to as many on the other.
-func (g growth) ports(ctx context.Context, w work) (measurement, error) {
+func (g growth) ports(ctx context.Context, w bench.Work) (bench.Measurement, error) {
 	nodes, err := g.nodes(ctx, 2)
 	if err != nil {
 		return nil, err
@@ -22,7 +23,7 @@ func (g growth) ports(ctx context.Context, w work) (measurement, error) {
 }
 
 // meshed has each node send to all others.
-func (g growth) meshed(ctx context.Context, w work) (measurement, error) {
+func (g growth) meshed(ctx context.Context, w bench.Work) (bench.Measurement, error) {
 	nodes, err := g.nodes(ctx, g.n)
 	if err != nil {
 		return nil, err
@@ -34,7 +35,7 @@ func (g growth) meshed(ctx context.Context, w work) (measurement, error) {
 func (g growth) nodes(ctx context.Context, n int) ([]*remote.Node, error) {
 	addresses := make(map[actor.NodeID][]string)
 	nodes := make([]*remote.Node, n)
-	actor.Bind[Item](itemTag)
+	actor.Bind[Item](bench.Item)
 	for i := range nodes {
 		cfg := g.config(fmt.Sprint("node", i))
 		cfg.Resolve = func(_ context.Context, id actor.NodeID) ([]string, error) { return addresses[id], nil }
@@ -57,7 +58,7 @@ func (g growth) nodes(ctx context.Context, n int) ([]*remote.Node, error) {
 
 // exchange has that many ports on each node send to as many on each other node,
 // all at once.
-func exchange(nodes []*remote.Node, ports, count int) measurement {
+func exchange(nodes []*remote.Node, ports, count int) bench.Measurement {
 	var senders []func()
 	var done sync.WaitGroup
 	text := strings.Repeat("x", 16)
@@ -93,7 +94,7 @@ func exchange(nodes []*remote.Node, ports, count int) measurement {
 	}
 	done.Wait()
 	all := float64(len(senders) * count)
-	return measurement{rate: all / time.Since(began).Seconds(), messages: all}
+	return bench.Measurement{bench.Rate: all / time.Since(began).Seconds(), bench.Messages: all}
 }
 
 // spawnItems makes a port that receives items.
@@ -106,7 +107,7 @@ func spawnItems(sys *actor.System, receive func(c *actor.Context, m Item) error)
 
 // beside measures round trips between two ports while others send as fast as
 // they can: on the same link, or to a third node.
-func (g growth) beside(ctx context.Context, w work) (measurement, error) {
+func (g growth) beside(ctx context.Context, w bench.Work) (bench.Measurement, error) {
 	nodes, err := g.nodes(ctx, 3)
 	if err != nil {
 		return nil, err
@@ -159,5 +160,5 @@ func (g growth) beside(ctx context.Context, w work) (measurement, error) {
 	took := time.Since(began)
 	stop.Store(true)
 	floods.Wait()
-	return roundTrips(latencies, took), nil
+	return bench.RoundTrips(latencies, took), nil
 }

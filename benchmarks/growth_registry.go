@@ -11,13 +11,14 @@ import (
 	"time"
 
 	"github.com/portmesh/portmesh/actor"
+	"github.com/portmesh/portmesh/benchmarks/bench"
 	"github.com/portmesh/portmesh/registry"
 )
 
 // formation starts nodes that all know the first one, until it knows all of
 // them, and each has got an answer.
-func (g growth) formation(ctx context.Context, w work) (measurement, error) {
-	before := inUse()
+func (g growth) formation(ctx context.Context, w bench.Work) (bench.Measurement, error) {
+	before := bench.InUse()
 	began := time.Now()
 	regs, err := g.form(ctx, 1)
 	for _, r := range regs {
@@ -29,12 +30,12 @@ func (g growth) formation(ctx context.Context, w work) (measurement, error) {
 	took := time.Since(began)
 	messages, bytes := sentTo(regs, "")
 	n := float64(g.n)
-	return measurement{rate: n / took.Seconds(), seconds: took.Seconds(), each: (inUse() - before) / n, said: messages / n, wire: bytes / n}, nil
+	return bench.Measurement{bench.Rate: n / took.Seconds(), seconds: took.Seconds(), each: (bench.InUse() - before) / n, said: messages / n, wire: bytes / n}, nil
 }
 
 // again lets the global node of a mesh end, and measures until the next one has
 // heard of a change at each of the others.
-func (g growth) again(ctx context.Context, w work) (measurement, error) {
+func (g growth) again(ctx context.Context, w bench.Work) (bench.Measurement, error) {
 	regs, err := g.form(ctx, 2)
 	for _, r := range regs {
 		defer r.Close()
@@ -59,7 +60,7 @@ func (g growth) again(ctx context.Context, w work) (measurement, error) {
 	took := time.Since(began)
 	messages, bytes := sentTo(regs[1:], "node1")
 	n := float64(len(others))
-	return measurement{rate: n / took.Seconds(), seconds: took.Seconds(), said: (messages - messagesBefore) / n, wire: (bytes - bytesBefore) / n}, nil
+	return bench.Measurement{bench.Rate: n / took.Seconds(), seconds: took.Seconds(), said: (messages - messagesBefore) / n, wire: (bytes - bytesBefore) / n}, nil
 }
 
 // form starts nodes of which the first ones are the seeds of all, until they know
@@ -165,7 +166,7 @@ func (g growth) pair(ctx context.Context) (global, a, b *registry.Registry, err 
 }
 
 // monitors sets as many on the ports of another node, which then end.
-func (g growth) monitors(ctx context.Context, w work) (measurement, error) {
+func (g growth) monitors(ctx context.Context, w bench.Work) (bench.Measurement, error) {
 	_, a, b, err := g.pair(ctx)
 	if err != nil {
 		return nil, err
@@ -200,12 +201,12 @@ func (g growth) monitors(ctx context.Context, w work) (measurement, error) {
 	}
 	fired.Wait()
 	n := float64(g.n)
-	return measurement{rate: n / set.Seconds(), firing: n / time.Since(began).Seconds(), messages: 2 * n}, nil
+	return bench.Measurement{bench.Rate: n / set.Seconds(), firing: n / time.Since(began).Seconds(), bench.Messages: 2 * n}, nil
 }
 
 // writes has one node write and another one be told of it, both slaves of the
 // same global node.
-func (g growth) writes(ctx context.Context, w work) (measurement, error) {
+func (g growth) writes(ctx context.Context, w bench.Work) (bench.Measurement, error) {
 	_, a, b, err := g.pair(ctx)
 	if err != nil {
 		return nil, err
@@ -235,19 +236,19 @@ func (g growth) writes(ctx context.Context, w work) (measurement, error) {
 		return nil, ctx.Err()
 	}
 	n := float64(g.n)
-	return measurement{rate: n / time.Since(began).Seconds(), writing: n / written.Seconds(), calls: float64(changes.Load()), messages: n}, nil
+	return bench.Measurement{bench.Rate: n / time.Since(began).Seconds(), writing: n / written.Seconds(), calls: float64(changes.Load()), bench.Messages: n}, nil
 }
 
 // databaseFamilies is how many families the keys of a database are in.
 const databaseFamilies = 1000
 
 // database fills the database from a slave, until the global node has it all.
-func (g growth) database(ctx context.Context, w work) (measurement, error) {
+func (g growth) database(ctx context.Context, w bench.Work) (bench.Measurement, error) {
 	global, a, b, err := g.pair(ctx)
 	if err != nil {
 		return nil, err
 	}
-	before := inUse()
+	before := bench.InUse()
 	began := time.Now()
 	for i := range g.n {
 		if _, err := a.Set("family"+strconv.Itoa(i%databaseFamilies), strconv.Itoa(i), "0123456789abcdef"); err != nil {
@@ -260,7 +261,7 @@ func (g growth) database(ctx context.Context, w work) (measurement, error) {
 		}
 	}
 	took := time.Since(began)
-	m := measurement{rate: float64(g.n) / took.Seconds(), seconds: took.Seconds(), each: (inUse() - before) / float64(g.n), messages: float64(g.n)}
+	m := bench.Measurement{bench.Rate: float64(g.n) / took.Seconds(), seconds: took.Seconds(), each: (bench.InUse() - before) / float64(g.n), bench.Messages: float64(g.n)}
 	for _, s := range a.Node().Stats() {
 		m[wire] += float64(s.BytesSent) / float64(g.n)
 	}

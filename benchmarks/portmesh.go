@@ -9,6 +9,7 @@ import (
 
 	"github.com/portmesh/portmesh/actor"
 	"github.com/portmesh/portmesh/aemp"
+	"github.com/portmesh/portmesh/benchmarks/bench"
 	"github.com/portmesh/portmesh/remote"
 )
 
@@ -17,8 +18,6 @@ type Item struct {
 	N    int64
 	Text string
 }
-
-const itemTag = "item"
 
 // portmesh is Portmesh with typed messages, or with lists.
 type portmesh struct {
@@ -31,7 +30,7 @@ type portmesh struct {
 func newPortmesh(setup string, network bool) (portmesh, error) {
 	p := portmesh{actor.NewSystem(), !strings.Contains(setup, "untyped")}
 	if p.typed {
-		actor.Bind[Item](itemTag)
+		actor.Bind[Item](bench.Item)
 	}
 	if !network {
 		return p, nil
@@ -57,9 +56,9 @@ func newPortmesh(setup string, network bool) (portmesh, error) {
 	return p, err
 }
 
-func (p portmesh) address() string { return string(p.sys.Node()) }
+func (p portmesh) Address() string { return string(p.sys.Node()) }
 
-func (p portmesh) spawn(name string, started func(), receive func(n int64, text string)) {
+func (p portmesh) Spawn(name string, started func(), receive func(n int64, text string)) {
 	setup := func(c *actor.Context) error {
 		if p.typed {
 			actor.On(c, func(_ *actor.Context, m Item) error {
@@ -67,7 +66,7 @@ func (p portmesh) spawn(name string, started func(), receive func(n int64, text 
 				return nil
 			})
 		} else {
-			c.Receive(itemTag, func(_ *actor.Context, m actor.Message) error {
+			c.Receive(bench.Item, func(_ *actor.Context, m actor.Message) error {
 				var n int64
 				var text string
 				if err := m.Scan(&n, &text); err != nil {
@@ -89,7 +88,7 @@ func (p portmesh) spawn(name string, started func(), receive func(n int64, text 
 	}
 }
 
-func (p portmesh) sender(address, name string) func(n int64, text string) {
+func (p portmesh) Sender(address, name string) func(n int64, text string) {
 	node := actor.NodeID(address)
 	if address == "" {
 		node = p.sys.Node()
@@ -104,5 +103,5 @@ func (p portmesh) sender(address, name string) func(n int64, text string) {
 	if p.typed {
 		return func(n int64, text string) { check(p.sys.Send(to, &Item{n, text})) }
 	}
-	return func(n int64, text string) { check(p.sys.Send(to, itemTag, n, text)) }
+	return func(n int64, text string) { check(p.sys.Send(to, bench.Item, n, text)) }
 }

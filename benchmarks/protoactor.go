@@ -7,6 +7,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/asynkron/protoactor-go/remote"
 
+	"github.com/portmesh/portmesh/benchmarks/bench"
 	"github.com/portmesh/portmesh/benchmarks/internal/item"
 )
 
@@ -28,9 +29,9 @@ func newProtoactor(setup string, network bool) protoactor {
 	return protoactor{sys}
 }
 
-func (p protoactor) address() string { return p.sys.Address() }
+func (p protoactor) Address() string { return p.sys.Address() }
 
-func (p protoactor) spawn(name string, started func(), receive func(n int64, text string)) {
+func (p protoactor) Spawn(name string, started func(), receive func(n int64, text string)) {
 	props := actor.PropsFromFunc(func(c actor.Context) {
 		switch m := c.Message().(type) {
 		case *item.Item:
@@ -48,12 +49,12 @@ func (p protoactor) spawn(name string, started func(), receive func(n int64, tex
 	}
 }
 
-func (p protoactor) sender(address, name string) func(n int64, text string) {
+func (p protoactor) Sender(address, name string) func(n int64, text string) {
 	if address == "" {
 		address = p.sys.Address()
 	}
 	to := actor.NewPID(address, name)
 	return func(n int64, text string) {
-		p.sys.Root.Send(to, &item.Item{Tag: itemTag, N: n, Text: text})
+		p.sys.Root.Send(to, &item.Item{Tag: bench.Item, N: n, Text: text})
 	}
 }

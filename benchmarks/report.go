@@ -9,6 +9,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/portmesh/portmesh/benchmarks/bench"
 )
 
 // A report is all that was measured, as the file has it.
@@ -39,12 +41,12 @@ type table struct {
 // A row has the rounds of one peer.
 type row struct {
 	Peer   string
-	Rounds []measurement
+	Rounds []bench.Measurement
 	Failed []string // why the other rounds have no measurement
 }
 
 // add adds a round.
-func (t *table) add(peer string, m measurement, err error) {
+func (t *table) add(peer string, m bench.Measurement, err error) {
 	i := slices.IndexFunc(t.Rows, func(r *row) bool { return r.Peer == peer })
 	if i < 0 {
 		i = len(t.Rows)

@@ -4,6 +4,8 @@ import (
 	"io"
 	"net"
 	"time"
+
+	"github.com/portmesh/portmesh/benchmarks/bench"
 )
 
 // tcp sends bytes there and back between two processes, one goroutine on each
@@ -13,7 +15,7 @@ type tcp struct{}
 // tcpSize is how many bytes that is, somewhat more than our messages need.
 const tcpSize = 64
 
-func (tcp) serve(_ work, ready func(address string)) error {
+func (tcp) Serve(_ bench.Work, ready func(address string)) error {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -38,7 +40,7 @@ func (tcp) serve(_ work, ready func(address string)) error {
 	return nil
 }
 
-func (tcp) drive(w work, server string) (measurement, error) {
+func (tcp) Drive(w bench.Work, server string) (bench.Measurement, error) {
 	conn, err := net.Dial("tcp", server)
 	if err != nil {
 		return nil, err
@@ -58,5 +60,5 @@ func (tcp) drive(w work, server string) (measurement, error) {
 		latencies = append(latencies, arrived.Sub(now))
 		now = arrived
 	}
-	return roundTrips(latencies, time.Since(began)), nil
+	return bench.RoundTrips(latencies, time.Since(began)), nil
 }

@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"fmt"
@@ -10,21 +10,21 @@ import (
 	"time"
 )
 
-// actors does the works on any runtime of actors. A message has the tag
+// Actors does the works on any runtime of actors. A message has the tag
 // "item", a number and a text.
-type actors struct{ system }
+type Actors struct{ System }
 
-// A system is a runtime in this process. Adapters to it add as little as they
+// A System is a runtime in this process. Adapters to it add as little as they
 // can.
-type system interface {
-	// address is how other processes reach the system.
-	address() string
-	// spawn makes an actor, which calls started before its first message. An
+type System interface {
+	// Address is how other processes reach the system.
+	Address() string
+	// Spawn makes an actor, which calls started before its first message. An
 	// empty name means one that the runtime makes up.
-	spawn(name string, started func(), receive func(n int64, text string))
-	// sender returns a function that sends to the actor of that name. An empty
+	Spawn(name string, started func(), receive func(n int64, text string))
+	// Sender returns a function that sends to the actor of that name. An empty
 	// address is this system.
-	sender(address, name string) func(n int64, text string)
+	Sender(address, name string) func(n int64, text string)
 }
 
 // The numbers of messages that are not part of what is measured; all others
@@ -35,14 +35,15 @@ const (
 	start = -3
 )
 
-func (a actors) serve(w work, ready func(address string)) error {
+// Serve is the side of a work that answers.
+func (a Actors) Serve(w Work, ready func(address string)) error {
 	a.serveHere(w)
-	ready(a.address())
+	ready(a.Address())
 	return nil
 }
 
-func (a actors) serveHere(w work) {
-	if w.Kind == flood {
+func (a Actors) serveHere(w Work) {
+	if w.Kind == Flood {
 		a.spawnSink()
 	}
 	for i := range w.Pairs {
@@ -53,15 +54,15 @@ func (a actors) serveHere(w work) {
 func nothing() {}
 
 // spawnSink makes the actor that takes a flood.
-func (a actors) spawnSink() {
+func (a Actors) spawnSink() {
 	var answer func(n int64, text string)
 	var next int64
-	a.spawn("sink", nothing, func(n int64, text string) {
+	a.Spawn("sink", nothing, func(n int64, text string) {
 		switch n {
 		case next:
 			next++
 		case hello:
-			answer = a.sender(split(text))
+			answer = a.Sender(split(text))
 			answer(hello, "")
 		case last:
 			answer(next, "")
@@ -70,11 +71,11 @@ func (a actors) spawnSink() {
 }
 
 // spawnEcho makes an actor that sends back what it gets.
-func (a actors) spawnEcho(i int) {
+func (a Actors) spawnEcho(i int) {
 	var answer func(n int64, text string)
-	a.spawn("echo"+strconv.Itoa(i), nothing, func(n int64, text string) {
+	a.Spawn("echo"+strconv.Itoa(i), nothing, func(n int64, text string) {
 		if n == hello {
-			answer = a.sender(split(text))
+			answer = a.Sender(split(text))
 		}
 		answer(n, text)
 	})
@@ -86,17 +87,18 @@ func split(text string) (address, name string) {
 	return address, name
 }
 
-func (a actors) drive(w work, server string) (measurement, error) {
+// Drive is the side of a work that measures.
+func (a Actors) Drive(w Work, server string) (Measurement, error) {
 	here := ""
 	if w.Remote {
-		here = a.address()
+		here = a.Address()
 	} else {
 		a.serveHere(w)
 	}
 	switch w.Kind {
-	case flood:
+	case Flood:
 		return a.flood(w, here, server)
-	case pingPong:
+	case PingPong:
 		return a.pingPong(w, here, server)
 	default:
 		return a.spawnMany(w)
@@ -104,10 +106,10 @@ func (a actors) drive(w work, server string) (measurement, error) {
 }
 
 // flood sends all messages and waits until they are there.
-func (a actors) flood(w work, here, server string) (measurement, error) {
+func (a Actors) flood(w Work, here, server string) (Measurement, error) {
 	answers := make(chan int64, 1)
-	a.spawn("driver", nothing, func(n int64, _ string) { answers <- n })
-	send := a.sender(server, "sink")
+	a.Spawn("driver", nothing, func(n int64, _ string) { answers <- n })
+	send := a.Sender(server, "sink")
 	send(hello, here+" driver")
 	<-answers
 	text := strings.Repeat("x", w.Size)
@@ -119,23 +121,23 @@ func (a actors) flood(w work, here, server string) (measurement, error) {
 	if n := <-answers; n != int64(w.Count) {
 		return nil, fmt.Errorf("%d of %d messages came, in order", n, w.Count)
 	}
-	return measurement{rate: float64(w.Count) / time.Since(began).Seconds(), messages: float64(w.Count)}, nil
+	return Measurement{Rate: float64(w.Count) / time.Since(began).Seconds(), Messages: float64(w.Count)}, nil
 }
 
 // pingPong has pairs of actors send messages to each other for a while. Each
 // message has the number of its place among those in flight.
-func (a actors) pingPong(w work, here, server string) (measurement, error) {
+func (a Actors) pingPong(w Work, here, server string) (Measurement, error) {
 	var ready, done sync.WaitGroup
 	text := strings.Repeat("x", w.Size)
 	latencies := make([][]time.Duration, w.Pairs)
 	for i := range w.Pairs {
 		ready.Add(1)
 		done.Add(1)
-		send := a.sender(server, "echo"+strconv.Itoa(i))
+		send := a.Sender(server, "echo"+strconv.Itoa(i))
 		sent := make([]time.Time, w.Flight)
 		var end time.Time
 		flying := 0
-		a.spawn("driver"+strconv.Itoa(i), nothing, func(n int64, _ string) {
+		a.Spawn("driver"+strconv.Itoa(i), nothing, func(n int64, _ string) {
 			now := time.Now()
 			switch n {
 			case hello:
@@ -163,40 +165,40 @@ func (a actors) pingPong(w work, here, server string) (measurement, error) {
 	ready.Wait()
 	began := time.Now()
 	for i := range w.Pairs {
-		a.sender("", "driver"+strconv.Itoa(i))(start, "")
+		a.Sender("", "driver"+strconv.Itoa(i))(start, "")
 	}
 	done.Wait()
-	return roundTrips(slices.Concat(latencies...), time.Since(began)), nil
+	return RoundTrips(slices.Concat(latencies...), time.Since(began)), nil
 }
 
-// roundTrips makes a measurement of how long each took, and all together.
-func roundTrips(latencies []time.Duration, all time.Duration) measurement {
+// RoundTrips makes a measurement of how long each took, and all together.
+func RoundTrips(latencies []time.Duration, all time.Duration) Measurement {
 	slices.Sort(latencies)
 	quantile := func(q float64) float64 {
 		return float64(latencies[int(q*float64(len(latencies)-1))]) / float64(time.Microsecond)
 	}
 	n := float64(len(latencies))
-	return measurement{rate: n / all.Seconds(), messages: 2 * n, p50: quantile(0.5), p99: quantile(0.99)}
+	return Measurement{Rate: n / all.Seconds(), Messages: 2 * n, P50: quantile(0.5), P99: quantile(0.99)}
 }
 
 // spawnMany makes actors that could receive but get nothing.
-func (a actors) spawnMany(w work) (measurement, error) {
+func (a Actors) spawnMany(w Work) (Measurement, error) {
 	var started sync.WaitGroup
 	started.Add(w.Count)
-	before := inUse()
+	before := InUse()
 	began := time.Now()
 	for range w.Count {
-		a.spawn("", started.Done, func(int64, string) {})
+		a.Spawn("", started.Done, func(int64, string) {})
 	}
 	started.Wait()
 	took := time.Since(began)
-	m := measurement{rate: float64(w.Count) / took.Seconds(), perActor: (inUse() - before) / float64(w.Count), messages: float64(w.Count)}
+	m := Measurement{Rate: float64(w.Count) / took.Seconds(), PerActor: (InUse() - before) / float64(w.Count), Messages: float64(w.Count)}
 	runtime.KeepAlive(a)
 	return m, nil
 }
 
-// inUse returns the memory in use for anything but garbage.
-func inUse() float64 {
+// InUse returns the memory in use for anything but garbage.
+func InUse() float64 {
 	time.Sleep(300 * time.Millisecond) // goroutines without work end
 	runtime.GC()
 	runtime.GC()
