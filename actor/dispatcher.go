@@ -33,9 +33,9 @@ type Dispatcher struct {
 	throughput int // immutable
 
 	mu       sync.Mutex
-	idle     []chan func() // of goroutines that wait, the latest last; each has room for one function
-	unused   int           // how many at the front have waited since the last sweep
-	sweeping bool          // a sweep is to come
+	idle     []chan task // of goroutines that wait, the latest last; each has room for one task
+	unused   int         // how many at the front have waited since the last sweep
+	sweeping bool        // a sweep is to come
 }
 
 var _ proto.Dispatcher = (*Dispatcher)(nil)
@@ -52,13 +52,22 @@ func NewDispatcher(throughput int) *Dispatcher {
 // Throughput returns the number given to [NewDispatcher].
 func (d *Dispatcher) Throughput() int { return d.throughput }
 
+// A task is something to be done in a goroutine.
+type task interface{ process() }
+
+type funcTask func()
+
+func (f funcTask) process() { f() }
+
 // Schedule runs fn in a goroutine of its own.
-func (d *Dispatcher) Schedule(fn func()) {
+func (d *Dispatcher) Schedule(fn func()) { d.schedule(funcTask(fn)) }
+
+func (d *Dispatcher) schedule(t task) {
 	d.mu.Lock()
 	last := len(d.idle) - 1
 	if last < 0 {
 		d.mu.Unlock()
-		go d.work(fn)
+		go d.work(t)
 		return
 	}
 	// The latest has the warmest stack, and lets the others grow old.
@@ -67,23 +76,23 @@ func (d *Dispatcher) Schedule(fn func()) {
 	d.idle = d.idle[:last]
 	d.unused = min(d.unused, last)
 	d.mu.Unlock()
-	next <- fn
+	next <- t
 }
 
-// work runs one function after another, until nothing comes for a while.
-func (d *Dispatcher) work(fn func()) {
-	next := make(chan func(), 1)
-	for fn != nil {
-		fn()
+// work does one task after another, until nothing comes for a while.
+func (d *Dispatcher) work(t task) {
+	next := make(chan task, 1)
+	for t != nil {
+		t.process()
 		if !d.wait(next) {
 			return
 		}
-		fn = <-next
+		t = <-next
 	}
 }
 
 // wait puts a goroutine among those that wait, if there is room.
-func (d *Dispatcher) wait(next chan func()) bool {
+func (d *Dispatcher) wait(next chan task) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.idle) == maxIdle {

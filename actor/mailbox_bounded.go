@@ -128,10 +128,17 @@ func (m *mailbox) wait(message any) {
 	}
 }
 
-// nextUser takes out a message, and lets the next of those who wait put one
-// in. It is called with the lock held.
-func (m *mailbox) nextUser() any {
-	message := m.user.pop()
+// nextUser takes out a message, with those behind it if there is no bound, and
+// lets the next of those who wait put one in. It is called with the lock held.
+func (m *mailbox) nextUser() (message any) {
+	if m.config.Size == 0 {
+		if m.hand = m.user.popChunk(); m.hand != nil {
+			m.posted -= int32(m.hand.end - m.hand.start)
+			message, m.hand = m.hand.pop()
+			return message
+		}
+	}
+	message = m.user.pop()
 	m.posted--
 	for m.waiting != nil && m.waiting.Len() > 0 && int(m.posted) < m.config.Size {
 		w := m.waiting.Remove(m.waiting.Front()).(*waiter)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"strings"
 	"sync"
@@ -55,6 +56,7 @@ type System struct {
 	node     atomic.Pointer[NodeID] // our name
 	provider atomic.Pointer[Provider]
 
+	shortcuts   shortcutTable
 	tags        tagTable
 	functions   functionTable
 	handlers    sync.Map // of requests to the node port: string to RequestHandler
@@ -101,6 +103,7 @@ func NewSystem(opts ...Option) *System {
 		proto.WithDeadLetterThrottleInterval(50 * time.Millisecond),
 	}, o.proto...)
 	s := &System{actors: proto.NewActorSystem(config...), log: o.logger, dispatcher: NewDispatcher(0)}
+	s.shortcuts.seed = maphash.MakeSeed()
 	s.callbacks.Panicked = func(cause any) { s.log.Error("callback or called function panicked", "err", cause) }
 	s.mailbox = s.WithMailbox(Mailbox{})
 	node := LocalNode
@@ -195,10 +198,17 @@ func (s *System) deliver(name string, m any, reply PortID) {
 		}
 		return
 	}
+	if box := s.shortcuts.find(name); box != nil {
+		box.PostUserMessage(s.envelope(m, reply))
+		return
+	}
 	process, ok := s.lookup(name)
 	if !ok {
 		s.deadLetter(name, m)
 		return
+	}
+	if actor, ok := process.(*proto.ActorProcess); ok {
+		s.shortcuts.add(name, actor)
 	}
 	s.post(process, name, m, reply)
 }
@@ -215,12 +225,9 @@ func (s *System) lookup(name string) (proto.Process, bool) {
 	return process, true
 }
 
-// post puts a message into the mailbox of a process. A reply port, if there is
-// one, becomes the sender that protoactor-go actors answer.
+// post puts a message into the mailbox of a process.
 func (s *System) post(process proto.Process, name string, m any, reply PortID) {
-	if reply != "" {
-		m = &proto.MessageEnvelope{Message: m, Sender: s.PID(reply)}
-	}
+	m = s.envelope(m, reply)
 	if _, ok := process.(*proto.ActorProcess); ok {
 		process.SendUserMessage(nil, m)
 		return
@@ -228,6 +235,15 @@ func (s *System) post(process proto.Process, name string, m any, reply PortID) {
 	// Other processes want to know their own PID: a future, for example, to
 	// remove itself.
 	process.SendUserMessage(s.actors.NewLocalPID(name), m)
+}
+
+// envelope adds the reply port to a message, if there is one, as the sender that
+// protoactor-go actors answer.
+func (s *System) envelope(m any, reply PortID) any {
+	if reply == "" {
+		return m
+	}
+	return &proto.MessageEnvelope{Message: m, Sender: s.PID(reply)}
 }
 
 func (s *System) deadLetter(name string, m any) {
