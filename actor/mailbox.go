@@ -54,22 +54,28 @@ func (m Mailbox) Producer() proto.MailboxProducer {
 // runs dry more often, and has to be woken.) An unused mailbox holds no memory
 // but its own.
 type mailbox struct {
-	mu        sync.Mutex
-	hand      *chunk // user messages that were taken out together; for the actor's goroutine
-	user      queue
-	system    queue
-	urgent    atomic.Bool  // system is not empty
-	waiting   *linked.List // of *waiter, those for whom there is no room; see WaitFor
-	posted    int32        // length of user
-	scheduled bool         // a goroutine runs the actor or is about to
-	suspended bool         // only system messages are dealt with
-	refusing  bool         // it was full, and the actor is to die of it
-	stopped   bool         // the actor has stopped; changed only by its goroutine
+	// The first half, a cache line of its own, is for the actor's goroutine, which
+	// would be held up at each message if senders wrote there.
+	hand      *chunk      // user messages that were taken out together
+	urgent    atomic.Bool // system is not empty
+	suspended bool        // only system messages are dealt with; changed with the lock held
+	stopped   bool        // the actor has stopped
 
 	// Immutable after RegisterHandlers.
 	invoker    proto.MessageInvoker
 	dispatcher proto.Dispatcher
 	config     *Mailbox
+
+	waiting *linked.List // of *waiter, those for whom there is no room, guarded by mu; see WaitFor
+
+	// The second half is for whoever holds the lock.
+	mu        sync.Mutex
+	user      queue
+	system    queue
+	posted    int32 // length of user
+	scheduled bool  // a goroutine runs the actor or is about to
+	refusing  bool  // it was full, and the actor is to die of it
+	_         [16]byte
 }
 
 // PostUserMessage puts a message in, behind the earlier ones of its sender.
@@ -151,6 +157,11 @@ func (m *mailbox) UserMessageCount() int {
 	return int(m.posted)
 }
 
+// lingers is how often an actor that has no message left gives way to others and
+// looks again, before it goes to sleep. Where messages are answered or many come,
+// the next is there by then, and to wake an actor costs more than all else.
+const lingers = 3
+
 // process deals with messages until there are none.
 func (m *mailbox) process() {
 	for !m.processUntilFailure() {
@@ -166,14 +177,18 @@ func (m *mailbox) processUntilFailure() (done bool) {
 		}
 	}()
 	throughput := m.dispatcher.Throughput()
+	patience := lingers
 	for i := 0; ; i++ {
 		if i > throughput {
 			i = 0
 			runtime.Gosched()
 		}
 		var from source
-		message, from = m.next()
+		message, from = m.next(patience > 0)
 		switch {
+		case from == nowhere && patience > 0:
+			patience--
+			runtime.Gosched()
 		case from == nowhere:
 			return true
 		case from == fromSystem:
@@ -181,6 +196,7 @@ func (m *mailbox) processUntilFailure() (done bool) {
 		case m.stopped:
 			m.deadLetter(message)
 		default:
+			patience = lingers
 			m.invoker.InvokeUserMessage(message)
 		}
 	}
@@ -196,8 +212,8 @@ const (
 )
 
 // next takes out the message that is to be dealt with next. When there is none,
-// the next one that is posted wakes the actor.
-func (m *mailbox) next() (message any, from source) {
+// the next one that is posted wakes the actor, unless it stays awake.
+func (m *mailbox) next(stay bool) (message any, from source) {
 	if m.hand != nil && !m.urgent.Load() && !m.suspended {
 		message, m.hand = m.hand.pop()
 		return message, fromUser
@@ -208,12 +224,12 @@ func (m *mailbox) next() (message any, from source) {
 		message, from = m.system.pop(), fromSystem
 		m.urgent.Store(!m.system.empty())
 	case m.suspended:
-		m.scheduled = false
+		m.scheduled = stay
 	case m.hand != nil:
 		message, m.hand = m.hand.pop()
 		from = fromUser
 	case m.user.empty():
-		m.scheduled = false
+		m.scheduled = stay
 	default:
 		message, from = m.nextUser(), fromUser
 	}

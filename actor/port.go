@@ -72,6 +72,7 @@ type port struct {
 	setup    func(c *Context) error
 	context  Context
 	tags     receivers
+	latest   int // of tags, that got a value of a bound type
 	fallback Handler
 	monitors []heldMonitor
 }
@@ -108,6 +109,13 @@ func (p *port) Receive(pc proto.Context) {
 		p.endMonitors()
 	case proto.SystemMessage, proto.AutoReceiveMessage, *proto.ReceiveTimeout, *proto.DeadLetterResponse:
 	default:
+		if p.latest < len(p.tags) {
+			// Most messages are of the type of the one before.
+			if r := &p.tags[p.latest]; r.binding != nil && r.binding.pointer == typeWord(m) {
+				p.call(pc, r.binding, r.typed, m)
+				return
+			}
+		}
 		if typed, b := typedMessage(m); b != nil {
 			p.receiveTyped(pc, typed, b)
 		} else {
@@ -148,18 +156,24 @@ func (p *port) receive(pc proto.Context, m Message) {
 
 // receiveTyped deals with a message of a bound type, which is a pointer to it.
 func (p *port) receiveTyped(pc proto.Context, m any, b *binding) {
-	c := &p.context
-	if r, ok := p.tags.get(b.tag); ok && r.binding == b {
-		c.reply = b.replyOf(m)
-		if sender := pc.Sender(); sender != nil {
-			c.reply = PortOf(sender)
-		}
-		p.check(r.typed(c, m))
+	if i, ok := p.tags.find(b.tag); ok && p.tags[i].binding == b {
+		p.latest = i
+		p.call(pc, b, p.tags[i].typed, m)
 		return
 	}
 	list, err := b.message(m)
 	p.check(err)
 	p.receive(pc, list)
+}
+
+// call calls a typed receiver.
+func (p *port) call(pc proto.Context, b *binding, typed func(c *Context, m any) error, m any) {
+	c := &p.context
+	c.reply = b.replyOf(m)
+	if sender := pc.Sender(); sender != nil {
+		c.reply = PortOf(sender)
+	}
+	p.check(typed(c, m))
 }
 
 // receive hands a list to the receiver of its tag.

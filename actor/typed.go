@@ -50,6 +50,7 @@ func Bind[T any](tag string) bool {
 		panic(fmt.Sprintf("actor: Bind[%s](%q): %v", t, tag, err))
 	}
 	b := &binding{tag: tag, typ: t, plan: plan,
+		value: typeWord(*new(T)), pointer: typeWord((*T)(nil)),
 		create: func() (any, unsafe.Pointer) { p := new(T); return p, unsafe.Pointer(p) },
 		box:    func(v any) any { value := v.(T); return &value },
 	}
@@ -71,7 +72,7 @@ func On[T any](c *Context, h func(c *Context, m T) error) {
 // bad is called with the error, which wraps [aemp.ErrValue], and the message as
 // it came, without its tag.
 func OnError[T any](c *Context, h func(c *Context, m T) error, bad func(c *Context, m Message, err error) error) {
-	b := bindings.load().types[typeKey(reflect.TypeFor[T]())]
+	b := bindingOf((*T)(nil))
 	if b == nil {
 		panic(fmt.Sprintf("actor: On[%s]: the type is not bound to a tag", reflect.TypeFor[T]()))
 	}
@@ -108,11 +109,13 @@ func RegisterTyped[T any](s *System, name string, f func(c *Context, args T) err
 // A binding is a struct type with its tag. Within the program, a message of
 // that type is a pointer to it.
 type binding struct {
-	tag    string
-	typ    reflect.Type
-	plan   *plan
-	create func() (any, unsafe.Pointer) // a new *T, in both forms
-	box    func(v any) any              // a *T with the value of a T
+	tag     string
+	typ     reflect.Type
+	value   uintptr // typeWord of a T
+	pointer uintptr // of a *T
+	plan    *plan
+	create  func() (any, unsafe.Pointer) // a new *T, in both forms
+	box     func(v any) any              // a *T with the value of a T
 }
 
 // bindings are those of the program. Reading them takes no lock.
@@ -124,7 +127,7 @@ type bindingTable struct {
 }
 
 type boundTypes struct {
-	types map[uintptr]*binding // of T and of *T, by typeKey
+	types map[uintptr]*binding // by the typeWord of T and of *T
 	tags  map[string]*binding
 }
 
@@ -142,15 +145,15 @@ func (t *bindingTable) add(b *binding) error {
 	if other := old.tags[b.tag]; other != nil {
 		return fmt.Errorf("the tag is bound to %s", other.typ)
 	}
-	if other := old.types[typeKey(b.typ)]; other != nil {
+	if other := old.types[b.pointer]; other != nil {
 		return fmt.Errorf("the type is bound to %q", other.tag)
 	}
 	current := &boundTypes{types: maps.Clone(old.types), tags: maps.Clone(old.tags)}
 	if current.types == nil {
 		current.types, current.tags = make(map[uintptr]*binding), make(map[string]*binding)
 	}
-	current.types[typeKey(b.typ)] = b
-	current.types[typeKey(reflect.PointerTo(b.typ))] = b
+	current.types[b.value] = b
+	current.types[b.pointer] = b
 	current.tags[b.tag] = b
 	t.current.Store(current)
 	return nil
@@ -162,19 +165,14 @@ func bindingOf(m any) *binding {
 	case Message, string, nil:
 		return nil
 	}
-	return bindings.load().types[typeKey(reflect.TypeOf(m))]
+	return bindings.load().types[typeWord(m)]
 }
-
-// typeKey returns a number for a type, its address, which is looked up in less
-// time than the type itself. Types are never moved or freed: those that are
-// bound stand in their bindings.
-func typeKey(t reflect.Type) uintptr { return reflect.ValueOf(t).Pointer() }
 
 // typedMessage returns the message as a pointer, and its binding, if it is of a
 // bound type; else the binding is nil.
 func typedMessage(m any) (any, *binding) {
 	b := bindingOf(m)
-	if b != nil && reflect.TypeOf(m) == b.typ {
+	if b != nil && typeWord(m) == b.value {
 		m = b.box(m)
 	}
 	return m, b
@@ -183,7 +181,7 @@ func typedMessage(m any) (any, *binding) {
 // encode writes the tag and the fields of m, which is a *T, and then the reply
 // port, as a packet for the port of that name.
 func (b *binding) encode(e aemp.Encoder, dst []byte, port string, m any, reply PortID) ([]byte, error) {
-	p := reflect.ValueOf(m).UnsafePointer()
+	p := pointerWord(m)
 	if p == nil {
 		return dst, fmt.Errorf("%w: nil %T", aemp.ErrUnsupportedValue, m)
 	}
@@ -235,7 +233,7 @@ func (b *binding) decode(d aemp.Decoder) (m any, reply PortID, err error) {
 // replyOf returns the port that an answer to m, a *T, goes to, as far as the
 // message tells.
 func (b *binding) replyOf(m any) PortID {
-	if field := b.plan.reply(reflect.ValueOf(m).UnsafePointer()); field != nil {
+	if field := b.plan.reply(pointerWord(m)); field != nil {
 		return *(*PortID)(field)
 	}
 	return ""
