@@ -99,6 +99,21 @@ func (m *mailbox) PostUserMessage(message any) {
 	m.unlockAndWake()
 }
 
+// post puts messages in that are no batches of protoactor-go, into a mailbox
+// without bound. If it returns true, the actor is to be run by the caller: by
+// wake, or process.
+func (m *mailbox) post(messages []any) (wake bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, message := range messages {
+		m.user.push(message)
+	}
+	m.posted += int32(len(messages))
+	wake = !m.scheduled && m.ready()
+	m.scheduled = m.scheduled || wake
+	return wake
+}
+
 // PostSystemMessage puts a system message in. It overtakes the user messages.
 func (m *mailbox) PostSystemMessage(message any) {
 	m.mu.Lock()
@@ -162,14 +177,21 @@ func (m *mailbox) UserMessageCount() int {
 // the next is there by then, and to wake an actor costs more than all else.
 const lingers = 3
 
-// process deals with messages until there are none.
+// process deals with messages until there are none for a while.
 func (m *mailbox) process() {
-	for !m.processUntilFailure() {
+	for !m.processUntilFailure(lingers) {
 	}
 }
 
-// processUntilFailure returns whether there are no messages left.
-func (m *mailbox) processUntilFailure() (done bool) {
+// processOnce deals with messages until there are none.
+func (m *mailbox) processOnce() {
+	for !m.processUntilFailure(0) {
+	}
+}
+
+// processUntilFailure returns whether there are no messages left, and have not
+// been each time that it looked for them again.
+func (m *mailbox) processUntilFailure(lingers int) (done bool) {
 	var message any
 	defer func() {
 		if cause := recover(); cause != nil {

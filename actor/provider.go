@@ -108,28 +108,6 @@ func (g *Gateway) Detach() {
 	}
 }
 
-// Deliver reads what is left of a packet and hands it to the local port of
-// that name. The packet is what the decoder is in. An error is that of the
-// decoder.
-func (g *Gateway) Deliver(port []byte, d aemp.Decoder, packet []byte) error {
-	s := g.s
-	process, ok := s.lookup(string(port))
-	var name string
-	if _, isActor := process.(*proto.ActorProcess); !isActor {
-		name = string(port) // before the decoder goes on; an actor knows its own
-	}
-	m, reply, err := decodeMessage(d, packet, &s.tags)
-	if err != nil {
-		return err
-	}
-	if !ok {
-		s.deadLetter(name, m)
-		return nil
-	}
-	s.post(process, name, m, reply)
-	return nil
-}
-
 // decodeMessage reads a message behind the name of its port: of a bound type if
 // its tag is bound and the elements fit, else a list. What does not fit is for
 // the port to judge.

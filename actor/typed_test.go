@@ -136,7 +136,9 @@ func deliver(t *testing.T, sys *actor.System, f aemp.Framing, m actor.Outgoing) 
 	d.Reset(packet)
 	name, _, err := aemp.DecodePort(d)
 	if err == nil {
-		err = actor.GatewayOf(sys).Deliver(name, d, packet)
+		delivery := actor.GatewayOf(sys).NewDelivery()
+		err = delivery.Deliver(name, d, packet)
+		delivery.Post()
 	}
 	if err != nil {
 		t.Fatal(err)

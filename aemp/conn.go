@@ -134,30 +134,44 @@ func (c *Conn) Receive() (port string, m Message, err error) {
 // Its errors are those of Receive.
 func (c *Conn) Next() (Decoder, error) {
 	for {
-		if c.start < c.end {
-			n, err := c.dec.Scan(c.buf[c.start:c.end])
-			if err != nil {
-				return nil, c.packetError(err)
-			}
-			if n > 0 {
-				c.packet = c.buf[c.start : c.start+n : c.start+n]
-				c.start += n
-				c.dec.Reset(c.packet)
-				return c.dec, nil
-			}
+		if d, err := c.Buffered(); d != nil || err != nil {
+			return d, err
 		}
-		if err := c.fill(); err != nil {
+		if err := c.Fill(); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// Buffered returns the decoder for the next packet as Next does, if it has come
+// already; else nil. It never waits.
+func (c *Conn) Buffered() (Decoder, error) {
+	if c.start == c.end {
+		return nil, nil
+	}
+	n, err := c.dec.Scan(c.buf[c.start:c.end])
+	if err != nil {
+		return nil, c.packetError(err)
+	}
+	if n == 0 {
+		return nil, nil
+	}
+	c.packet = c.buf[c.start : c.start+n : c.start+n]
+	c.start += n
+	c.dec.Reset(c.packet)
+	return c.dec, nil
 }
 
 // Packet returns the packet that Next has found, for decoders that want to read
 // it again ([Decoder.Reset]). It is valid until the next call of Next.
 func (c *Conn) Packet() []byte { return c.packet }
 
-// fill reads what there is, behind the incomplete packet in the buffer.
-func (c *Conn) fill() error {
+// BufferedBytes is how much has come that no packet was found in yet.
+func (c *Conn) BufferedBytes() int { return c.end - c.start }
+
+// Fill waits for more to come, for use with Buffered. Its errors are those of
+// Receive.
+func (c *Conn) Fill() error {
 	switch {
 	case c.start == c.end:
 		c.start, c.end = 0, 0

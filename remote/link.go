@@ -3,12 +3,9 @@ package remote
 import (
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/portmesh/portmesh/actor"
 	"github.com/portmesh/portmesh/aemp"
@@ -36,6 +33,8 @@ type link struct {
 	sent     int64 // messages accepted
 	written  int64 // bytes handed to the connection
 
+	corked bool // the reader will write what is pending
+
 	received atomic.Int64 // messages delivered
 
 	monitors remoteMonitors
@@ -59,18 +58,16 @@ func (l *link) run() {
 	l.socket = newSocket(l.conn.NetConn()) // nothing is written before NodeUp
 	l.beats.start(l)
 	p.mu.Unlock()
-	var loops errgroup.Group
-	for _, loop := range []func() error{l.writeLoop, l.readLoop} {
-		loops.Go(func() error {
-			if err := loop(); err != nil {
-				p.mu.Lock()
-				defer p.mu.Unlock()
-				l.end(err)
-			}
-			return nil
-		})
+	ended := make(chan error, 2)
+	go func() { ended <- l.writeLoop() }()
+	go newReader(l, ended).loop()
+	for range 2 {
+		if err := <-ended; err != nil {
+			p.mu.Lock()
+			l.end(err)
+			p.mu.Unlock()
+		}
 	}
-	loops.Wait()
 	l.conn.Close()
 	p.mu.Lock()
 	l.beats.stop()
@@ -128,7 +125,10 @@ func (l *link) append(m *actor.Outgoing) error {
 	l.pending = pending
 	l.beats.sent = true
 	l.sent++
-	if first {
+	switch {
+	case l.corked && len(pending) <= directBytes:
+	case l.corked || first:
+		l.corked = false
 		l.flush()
 	}
 	return nil
@@ -147,7 +147,17 @@ const (
 // more is to be expected, which saves waking writeLoop, else by writeLoop, which
 // gathers what follows. The caller holds the lock of the peer.
 func (l *link) flush() {
-	if l.socket == nil || l.writing || l.cause != nil || len(l.pending) > directBytes || !l.isCalm() {
+	if l.isCalm() {
+		l.writeNow()
+	} else {
+		l.wake.Signal()
+	}
+}
+
+// writeNow writes what is pending as far as there is room for it, and leaves the
+// rest to writeLoop. The caller holds the lock of the peer.
+func (l *link) writeNow() {
+	if l.socket == nil || l.writing || l.cause != nil || len(l.pending) > directBytes {
 		l.wake.Signal()
 		return
 	}
@@ -157,6 +167,23 @@ func (l *link) flush() {
 	if len(l.pending) > 0 {
 		l.wake.Signal()
 	}
+}
+
+// cork has what is sent wait until uncork, as long as it is little.
+func (l *link) cork() {
+	l.peer.mu.Lock()
+	defer l.peer.mu.Unlock()
+	l.corked = true
+}
+
+// uncork writes what was sent meanwhile.
+func (l *link) uncork() {
+	l.peer.mu.Lock()
+	defer l.peer.mu.Unlock()
+	if l.corked && len(l.pending) > 0 {
+		l.writeNow()
+	}
+	l.corked = false
 }
 
 // isCalm tells whether few messages are on their way: one has come since we
@@ -256,49 +283,4 @@ func (l *link) take(empty []byte) (batch []byte) {
 	l.peer.batches++
 	l.peer.notify()
 	return batch
-}
-
-// readLoop delivers what comes, in order.
-func (l *link) readLoop() error {
-	for {
-		d, err := l.conn.Next()
-		if errors.Is(err, io.EOF) {
-			return errPeerClosed
-		}
-		if err != nil {
-			return err
-		}
-		l.received.Add(1)
-		if err := l.receive(d); err != nil {
-			return &aemp.PacketError{Framing: l.framing(), Err: err}
-		}
-	}
-}
-
-func (l *link) framing() string {
-	_, receiving := l.conn.Framings()
-	return receiving.Name()
-}
-
-// receive delivers one packet. Nothing in it can bring the node down.
-func (l *link) receive(d aemp.Decoder) error {
-	n := l.peer.node
-	defer func() {
-		if r := recover(); r != nil {
-			n.log.Error("delivery panicked", "peer", l.peer.id, "err", r)
-		}
-	}()
-	name, ok, err := aemp.DecodePort(d)
-	if err != nil || !ok {
-		return err
-	}
-	if len(name) > 0 {
-		return n.gateway.Deliver(name, d, l.conn.Packet())
-	}
-	m, err := aemp.DecodeMessage(d)
-	if err != nil {
-		return err
-	}
-	l.request(m)
-	return nil
 }

@@ -74,6 +74,7 @@ type Node struct {
 	ctx       context.Context // done when the node closes
 	cancel    context.CancelFunc
 
+	lookout   lookout
 	strangers strangers
 	totals    totals
 	headers   sync.Once // to warn that they are not sent
@@ -112,6 +113,7 @@ func Start(ctx context.Context, sys *actor.System, config Config) (*Node, error)
 		log:   sys.Logger().With("node", cfg.NodeID),
 		peers: make(map[actor.NodeID]*peer),
 	}
+	n.lookout.node = n
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	if err := n.listen(ctx); err != nil {
 		n.cancel()

@@ -1,0 +1,96 @@
+package actor
+
+import (
+	proto "github.com/asynkron/protoactor-go/actor"
+
+	"github.com/portmesh/portmesh/aemp"
+)
+
+// A Delivery hands what comes over one connection to the ports, in order. To be
+// fast it gathers consecutive messages for one port, until another port has its
+// turn or Post is called. It is for one goroutine at a time.
+type Delivery struct {
+	// Hold keeps the ports asleep that the messages wake, until Run or Wake.
+	Hold bool
+
+	s        *System
+	box      *mailbox // that the gathered messages are for; nil if there are none
+	gathered []any
+	woken    []*mailbox // that are to be run, in the order in which they woke
+}
+
+// mostGathered is how many messages are gathered at most.
+const mostGathered = 256
+
+// NewDelivery returns a Delivery for one connection.
+func (g *Gateway) NewDelivery() *Delivery { return &Delivery{s: g.s} }
+
+// Deliver reads what is left of a packet, for the local port of that name. The
+// packet is what the decoder is in. An error is that of the decoder.
+func (v *Delivery) Deliver(port []byte, d aemp.Decoder, packet []byte) error {
+	s := v.s
+	box := s.shortcuts.find(string(port))
+	var name string
+	if box == nil {
+		name = string(port) // before the decoder goes on
+	}
+	m, reply, err := decodeMessage(d, packet, &s.tags)
+	switch _, isBatch := m.(proto.MessageBatch); {
+	case err != nil:
+		return err
+	case box == nil:
+		v.Post()
+		s.deliver(name, m, reply)
+	case isBatch || box.config.Size > 0:
+		v.Post()
+		box.PostUserMessage(s.envelope(m, reply))
+	default:
+		v.gather(box, s.envelope(m, reply))
+	}
+	return nil
+}
+
+func (v *Delivery) gather(box *mailbox, m any) {
+	if box != v.box || len(v.gathered) == mostGathered {
+		v.Post()
+		v.box = box
+	}
+	v.gathered = append(v.gathered, m)
+}
+
+// Post puts what was gathered into the mailbox of its port.
+func (v *Delivery) Post() {
+	if v.box == nil {
+		return
+	}
+	wake := v.box.post(v.gathered)
+	switch {
+	case wake && v.Hold:
+		v.woken = append(v.woken, v.box)
+	case wake:
+		v.box.wake()
+	}
+	clear(v.gathered)
+	v.box, v.gathered = nil, v.gathered[:0]
+}
+
+// Wake has all ports run that were held, each in a goroutine of its own.
+func (v *Delivery) Wake() {
+	for _, box := range v.woken {
+		box.wake()
+	}
+	clear(v.woken)
+	v.woken = v.woken[:0]
+}
+
+// Held returns how many ports are held.
+func (v *Delivery) Held() int { return len(v.woken) }
+
+// Next takes out the port that was held for the longest time. The caller must call
+// the returned function, which runs the port in the goroutine of the caller, until
+// it has nothing more to do; that may take any time.
+func (v *Delivery) Next() (run func()) {
+	box := v.woken[0]
+	v.woken = v.woken[:copy(v.woken, v.woken[1:])]
+	return box.processOnce
+}

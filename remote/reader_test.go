@@ -1,0 +1,129 @@
+package remote_test
+
+import (
+	"bytes"
+	"runtime"
+	"runtime/debug"
+	"testing"
+
+	"github.com/portmesh/portmesh/actor"
+	"github.com/portmesh/portmesh/remote"
+)
+
+// inReader calls f in a handler of a new port on b, by a message from a, in the
+// goroutine that reads the link.
+func inReader(t *testing.T, a, b *testNode, f func(c *actor.Context)) {
+	t.Helper()
+	self, got := a.collector()
+	port := b.sys.Port(func(c *actor.Context) error {
+		c.Receive("try", func(c *actor.Context, m actor.Message) error {
+			inline := bytes.Contains(debug.Stack(), []byte("runHeld"))
+			c.Send(self, "tried", inline)
+			if inline {
+				f(c)
+				c.Receive("try", func(*actor.Context, actor.Message) error { return nil })
+			}
+			return nil
+		})
+		return nil
+	})
+	// The first messages find the port by its name, and a reader that was held up
+	// has others run ports for a while.
+	for {
+		a.sys.Send(port, "try")
+		if m := next(t, got); m[1] == true {
+			return
+		}
+	}
+}
+
+// A port that waits for what comes behind its message holds the link up for a
+// moment only, again and again.
+func TestHandlerWaitsForLaterMessage(t *testing.T) {
+	m := newMesh(t)
+	a, b := m.start("a"), m.start("b")
+	for range 3 {
+		opened, done := make(chan bool), make(chan bool)
+		opener := b.sys.Port(func(c *actor.Context) error {
+			c.Receive("open", func(*actor.Context, actor.Message) error {
+				close(opened)
+				return nil
+			})
+			return nil
+		})
+		inReader(t, a, b, func(*actor.Context) {
+			<-opened
+			close(done)
+		})
+		a.sys.Send(opener, "open")
+		next(t, done)
+	}
+	if down := len(b.events); down != 1 {
+		t.Errorf("%d events, want the NodeUp alone", down)
+	}
+}
+
+// A node can be closed by a port that was called by its reader.
+func TestHandlerClosesNode(t *testing.T) {
+	m := newMesh(t)
+	a, b := m.start("a"), m.start("b")
+	closed := make(chan error, 1)
+	inReader(t, a, b, func(*actor.Context) { closed <- b.Close() })
+	if err := next(t, closed); err != nil {
+		t.Error(err)
+	}
+}
+
+// So can the system go on when a handler ends the goroutine that reads.
+func TestHandlerEndsGoroutine(t *testing.T) {
+	m := newMesh(t)
+	a, b := m.start("a"), m.start("b")
+	inReader(t, a, b, func(*actor.Context) { runtime.Goexit() })
+	port, got := b.collector()
+	a.sys.Send(port, "still there")
+	wantMessage(t, next(t, got), "still there")
+}
+
+// Ports that answer more than links can hold, in both directions, do not wait for
+// each other for ever, and lose nothing.
+func TestHandlersFloodEachOther(t *testing.T) {
+	m := newMesh(t)
+	small := func(c *remote.Config) { c.PendingBytes = 4 << 10 }
+	nodes := []*testNode{m.start("a", small), m.start("b", small)}
+	const messages, copies = 200, 50
+	text := string(make([]byte, 1<<10))
+	var ports []actor.PortID
+	done := make(chan bool, 2)
+	for i, n := range nodes {
+		other := nodes[1-i].ID().Port("echo")
+		received := 0
+		port, err := n.sys.NamedPort("echo", func(c *actor.Context) error {
+			c.Receive("flood", func(c *actor.Context, m actor.Message) error {
+				for range copies {
+					if err := c.Send(other, "drop", text); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			c.Receive("drop", func(c *actor.Context, m actor.Message) error {
+				if received++; received == messages*copies {
+					done <- true
+				}
+				return nil
+			})
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ports = append(ports, port)
+	}
+	for range messages {
+		for i, n := range nodes {
+			n.sys.Send(ports[1-i], "flood")
+		}
+	}
+	next(t, done)
+	next(t, done)
+}
