@@ -100,7 +100,7 @@ func (r *Registry) content(f *family, content map[string]any) {
 		return
 	}
 	r.compare(f, content)
-	for key := range content { // and of the copy, which is in there now
+	for key := range content {
 		f.dirty[key] = struct{}{}
 	}
 	f.content, f.known = content, true

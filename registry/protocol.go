@@ -142,9 +142,9 @@ func (r *Registry) down(node actor.NodeID) {
 		r.downGlobal(node, wasGlobal)
 	}
 	if r.master == node {
-		r.master, r.lost = "", ""
+		r.master, r.lost, r.lostAt = "", node, time.Time{}
 		if r.chooseMaster(); r.master == "" {
-			r.lost, r.lostAt = node, time.Now()
+			r.lostAt = time.Now()
 		}
 	}
 }

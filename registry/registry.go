@@ -66,8 +66,8 @@ type Registry struct {
 	seeds map[actor.NodeID]bool           // connected nodes that are seeds
 
 	// As a slave.
-	lost    actor.NodeID // the last master, if there was no other when it was lost
-	lostAt  time.Time
+	lost    actor.NodeID // the last master
+	lostAt  time.Time    // when that was, if there was no other then
 	master  actor.NodeID // the global node that we tell and ask; empty: none
 	queries map[string]*query
 	lastID  int

@@ -29,10 +29,10 @@ const takeoverTime = 5 * time.Second
 // after delays that double, up to a limit. If the master has come back, they have
 // tried it for as long as we have; another one may have been gone before.
 func (r *Registry) takeoverTime() time.Duration {
-	switch r.lost {
-	case "":
+	switch {
+	case r.lostAt.IsZero():
 		return takeoverTime
-	case r.master:
+	case r.lost == r.master:
 		return takeoverTime + min(2*time.Since(r.lostAt), r.seedDelayMax)
 	}
 	return takeoverTime + r.seedDelayMax
@@ -59,11 +59,10 @@ func (r *Registry) after(d time.Duration, f func()) {
 
 // orphan keeps the part of a global node that is lost, but for its ports.
 func (r *Registry) orphan(node actor.NodeID) {
-	prefix := string(node.Port(""))
 	for family, keys := range r.global.view.keys(node, false) {
 		var ports []string
 		for key := range keys {
-			if strings.HasPrefix(key, prefix) {
+			if isPortOf(node, key) {
 				ports = append(ports, key)
 			}
 		}
@@ -95,12 +94,17 @@ func (r *Registry) promoted(node actor.NodeID) {
 	})
 }
 
+func isPortOf(node actor.NodeID, key string) bool {
+	return node != "" && strings.HasPrefix(key, string(node.Port("")))
+}
+
 // compare takes the content of a family as a new master has it. What it lacks
-// stays in the copy for a while.
+// stays in the copy for a while, unless it cannot come back.
 func (r *Registry) compare(f *family, content map[string]any) {
 	clear(f.lacking)
 	for key, value := range f.content {
-		if _, ok := content[key]; !ok {
+		f.dirty[key] = struct{}{}
+		if _, ok := content[key]; !ok && !r.isGone(key) {
 			content[key] = value
 			f.lacking[key] = struct{}{}
 		}
@@ -115,4 +119,10 @@ func (r *Registry) compare(f *family, content map[string]any) {
 			r.change(f, nil, slices.Collect(maps.Keys(f.lacking)))
 		}
 	})
+}
+
+// isGone reports whether a key that our master lacks is a port of the last one,
+// which is lost, or of this one, which knows what it has.
+func (r *Registry) isGone(key string) bool {
+	return isPortOf(r.master, key) || r.up[r.lost] == nil && isPortOf(r.lost, key)
 }

@@ -49,6 +49,32 @@ func TestMeshSecondSeed(t *testing.T) {
 	})
 }
 
+// Ports of the killed master are gone at once, for its slaves as for others:
+// nobody should send to them any more.
+func TestMeshKilledMasterPorts(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.start("a d b c e f", "a", "d")
+		w.mustSettle()
+		ports := make(map[actor.NodeID]actor.PortID)
+		for id, m := range w.members {
+			ports[id] = newPort(t, m.Registry)
+			if _, err := m.Register("servers", ports[id], nil); err != nil {
+				t.Fatal(err)
+			}
+			m.watch(t, "servers")
+		}
+		time.Sleep(time.Second)
+		for _, m := range w.members {
+			m.told("servers")
+		}
+		w.crash("a")
+		time.Sleep(time.Second)
+		for id := range w.members {
+			w.wantTold(id, "servers", "-"+string(ports["a"]))
+		}
+	})
+}
+
 // A slave becomes a global node at run time, and nobody is told of a change.
 func TestMeshUpgrade(t *testing.T) {
 	inWorld(t, func(w *world) {
