@@ -44,7 +44,7 @@ func (s *System) Call(ctx context.Context, to PortID, msg ...any) (Message, erro
 // function gives the call up; so does the end of this port.
 func (c *Context) Call(to PortID, fn func(c *Context, answer Message, err error) error, msg ...any) (stop func()) {
 	run, m := c.inTurn(), &monitor{}
-	cancel := c.port.sys.call(to, msg, func(r result) {
+	cancel := c.sys.call(to, msg, func(r result) {
 		m.ended.Store(true)
 		run(func(c *Context) error { return fn(c, r.answer, r.err) })
 	})
@@ -52,7 +52,7 @@ func (c *Context) Call(to PortID, fn func(c *Context, answer Message, err error)
 		m.ended.Store(true)
 		cancel()
 	}
-	c.port.hold(m, stop)
+	c.hold(m, stop)
 	return stop
 }
 

@@ -9,20 +9,26 @@ import (
 // A Context is a port as its own code sees it. It is for the goroutine that
 // runs the port's setup or handler, and for as long as that takes.
 type Context struct {
-	port  *port
+	sys   *System
+	setup func(c *Context) error
 	proto proto.Context
 	self  PortID
 	reply PortID
+
+	tags     receivers
+	latest   int // of tags, that got a value of a bound type
+	fallback Handler
+	monitors *[]heldMonitor // nil until there is one; most ports have none
 }
 
 // System returns the system that the port is on.
-func (c *Context) System() *System { return c.port.sys }
+func (c *Context) System() *System { return c.sys }
 
 // Self returns the port's ID. (AEMP: $SELF.)
 func (c *Context) Self() PortID { return c.self }
 
 // Node returns the node ID of the port's system. (AEMP: $NODE.)
-func (c *Context) Node() NodeID { return c.port.sys.Node() }
+func (c *Context) Node() NodeID { return c.sys.Node() }
 
 // Proto returns the protoactor-go context of the port.
 func (c *Context) Proto() proto.Context { return c.proto }
@@ -31,21 +37,21 @@ func (c *Context) Proto() proto.Context { return c.proto }
 // former one; nil removes it. (AEMP: rcv $SELF, tag => sub.)
 func (c *Context) Receive(tag string, h Handler) {
 	if h == nil {
-		c.port.tags.remove(tag)
+		c.tags.remove(tag)
 		return
 	}
 	c.setReceiver(receiver{tag: tag, untyped: h})
 }
 
 func (c *Context) setReceiver(r receiver) {
-	c.port.tags.set(r)
-	c.port.sys.tags.add(r.tag)
+	c.tags.set(r)
+	c.sys.tags.add(r.tag)
 }
 
 // Default sets the receiver for messages that no receiver for a tag wants, in
 // the place of a former one; nil removes it. (AEMP: rcv $SELF, sub.) A message
 // that nobody wants kills the port with the reason "unhandled_message".
-func (c *Context) Default(h Handler) { c.port.fallback = h }
+func (c *Context) Default(h Handler) { c.fallback = h }
 
 // Reply returns the port that an answer to the current message should go to:
 // its last element, if that is a port ID; otherwise the empty ID.
@@ -56,22 +62,22 @@ func (c *Context) Respond(msg ...any) error {
 	if c.reply == "" {
 		return nil
 	}
-	return c.port.sys.Send(c.reply, msg...)
+	return c.sys.Send(c.reply, msg...)
 }
 
 // Send sends a message to a port; see [System.Send].
-func (c *Context) Send(to PortID, msg ...any) error { return c.port.sys.Send(to, msg...) }
+func (c *Context) Send(to PortID, msg ...any) error { return c.sys.Send(to, msg...) }
 
 // Spawn makes a port on a node by calling a function there; see
 // [System.Spawn].
 func (c *Context) Spawn(node NodeID, function string, args ...any) PortID {
-	return c.port.sys.Spawn(node, function, args...)
+	return c.sys.Spawn(node, function, args...)
 }
 
 // Kill ends the port when the handler returns: no further message is dealt
 // with. Its monitors get the reason. (AEMP: kil $SELF.)
 func (c *Context) Kill(reason ...any) {
-	s, name := c.port.sys, c.proto.Self().Id
+	s, name := c.sys, c.proto.Self().Id
 	if process, ok := s.lookup(name); ok && len(reason) > 0 {
 		s.expectDeath(process, name, append(Reason(nil), reason...), true)
 	} else {
@@ -86,18 +92,18 @@ func (c *Context) Kill(reason ...any) {
 func (c *Context) Monitor(port PortID, fn func(Reason)) (stop func()) {
 	m := &monitor{}
 	m.action = portAction{m, c.proto.Self(), fn}
-	return c.hold(port, m)
+	return c.startMonitor(port, m)
 }
 
 // Link kills this port when the other dies, with the same reason; a normal end
 // does not spread. (AEMP: mon $port.) The returned function ends the link.
 func (c *Context) Link(port PortID) (stop func()) {
-	return c.hold(port, &monitor{action: linkAction(c.self)})
+	return c.startMonitor(port, &monitor{action: linkAction(c.self)})
 }
 
-func (c *Context) hold(port PortID, m *monitor) (stop func()) {
-	stop = c.port.sys.start(port, m)
-	c.port.hold(m, stop)
+func (c *Context) startMonitor(port PortID, m *monitor) (stop func()) {
+	stop = c.sys.start(port, m)
+	c.hold(m, stop)
 	return stop
 }
 
@@ -114,7 +120,7 @@ func (c *Context) Func(fn func(c *Context) error) func() {
 // is called or the port dies before. (AEMP: after.) It is like [Context.Func]
 // otherwise.
 func (c *Context) After(d time.Duration, fn func(c *Context) error) (stop func()) {
-	run, self := c.inTurn(), c.port
+	run := c.inTurn()
 	m := &monitor{}
 	timer := time.AfterFunc(d, func() {
 		run(func(c *Context) error {
@@ -128,17 +134,17 @@ func (c *Context) After(d time.Duration, fn func(c *Context) error) (stop func()
 		m.ended.Store(true)
 		timer.Stop()
 	}
-	self.hold(m, stop)
+	c.hold(m, stop)
 	return stop
 }
 
 // inTurn returns a function that makes others run in this port.
 func (c *Context) inTurn() func(fn func(c *Context) error) {
-	p, pid, sys := c.port, c.proto.Self(), c.port.sys
+	pid, sys := c.proto.Self(), c.sys
 	return func(fn func(c *Context) error) {
 		sys.actors.Root.Send(pid, inPort(func() {
-			p.context.reply = ""
-			p.check(fn(&p.context))
+			c.reply = ""
+			c.check(fn(c))
 		}))
 	}
 }

@@ -40,11 +40,12 @@ type Mailbox struct {
 // Producer returns such mailboxes for actors that are spawned with
 // protoactor-go's WithMailbox.
 func (m Mailbox) Producer() proto.MailboxProducer {
-	config := &m
-	return func() proto.Mailbox {
-		// Whoever posts before Start must not wake the actor.
-		return &mailbox{config: config, scheduled: true}
-	}
+	return m.produce
+}
+
+func (m *Mailbox) produce() proto.Mailbox {
+	// Whoever posts before Start must not wake the actor.
+	return &mailbox{config: m, scheduled: true}
 }
 
 // A mailbox is the mailbox of one actor. Senders put messages in under its
@@ -338,6 +339,11 @@ func controls(message any) bool {
 // WithMailbox gives an actor that is spawned on [System.Actors] such a mailbox.
 // As for a port, a KillPort kills it with the reason "mailbox_full".
 func (s *System) WithMailbox(m Mailbox) proto.PropsOption {
+	return proto.WithMailbox(s.mailboxFor(m).produce)
+}
+
+// mailboxFor returns m, made one for actors of the system.
+func (s *System) mailboxFor(m Mailbox) *Mailbox {
 	m.system = s
 	if m.DeadLetter == nil {
 		m.DeadLetter = s.loseMessage
@@ -351,7 +357,7 @@ func (s *System) WithMailbox(m Mailbox) proto.PropsOption {
 			}
 		}
 	}
-	return proto.WithMailbox(m.Producer())
+	return &m
 }
 
 // loseMessage publishes a dead letter. protoactor-go answers its sender, which

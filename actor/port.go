@@ -24,8 +24,11 @@ type Handler func(c *Context, m Message) error
 // Without an option, the port keeps any number of messages that it has not got
 // to; see [Mailbox].
 func (s *System) Port(setup func(c *Context) error, opts ...PortOption) PortID {
-	pid := s.actors.Root.Spawn(s.portProps(setup, opts))
-	return s.Node().Port(pid.Id)
+	id := s.Node().Port(s.actors.ProcessRegistry.NextId())
+	if err := s.makePort(id, setup, opts); err != nil {
+		panic(err) // names that were made up are not taken
+	}
+	return id
 }
 
 // NamedPort makes a port with a well-known name, for those who cannot learn it
@@ -34,22 +37,11 @@ func (s *System) Port(setup func(c *Context) error, opts ...PortOption) PortID {
 // AEMP promises that the name of a port that died does not come back. Whoever
 // gives the same name again takes over what was sent to the former port.
 func (s *System) NamedPort(name string, setup func(c *Context) error, opts ...PortOption) (PortID, error) {
-	if _, err := s.actors.Root.SpawnNamed(s.portProps(setup, opts), name); err != nil {
+	id := s.Node().Port(name)
+	if err := s.makePort(id, setup, opts); err != nil {
 		return "", fmt.Errorf("actor: port %q: %w", name, ErrNameTaken)
 	}
-	return s.Node().Port(name), nil
-}
-
-// portProps returns the props of a port at the top level, where the decision
-// about a failure is to let the port die.
-func (s *System) portProps(setup func(c *Context) error, opts []PortOption) *proto.Props {
-	o := portOptions{mailbox: s.mailbox}
-	for _, opt := range opts {
-		opt.applyTo(s, &o)
-	}
-	return proto.PropsFromProducer(func() proto.Actor {
-		return &port{sys: s, setup: setup}
-	}, proto.WithGuardian(letDie), proto.WithDispatcher(s.dispatcher), o.mailbox)
+	return id, nil
 }
 
 // A PortOption changes how a port is made. A [Mailbox] is one.
@@ -58,24 +50,14 @@ type PortOption interface {
 }
 
 type portOptions struct {
-	mailbox proto.PropsOption
+	mailbox *Mailbox
 }
 
-func (m Mailbox) applyTo(s *System, o *portOptions) { o.mailbox = s.WithMailbox(m) }
-
-var letDie = proto.NewOneForOneStrategy(0, 0, func(any) proto.Directive { return proto.StopDirective })
+func (m Mailbox) applyTo(s *System, o *portOptions) { o.mailbox = s.mailboxFor(m) }
 
 // A port is the actor behind a port that this package made. All of it is owned
 // by the goroutine that runs the actor.
-type port struct {
-	sys      *System
-	setup    func(c *Context) error
-	context  Context
-	tags     receivers
-	latest   int // of tags, that got a value of a bound type
-	fallback Handler
-	monitors []heldMonitor
-}
+type port struct{ Context }
 
 // A receiver takes the messages of one tag: as lists, or as values of a bound
 // type.
@@ -105,8 +87,12 @@ func (p *port) Receive(pc proto.Context) {
 		m()
 	case *proto.Started:
 		p.started(pc)
-	case *proto.Restarting, *proto.Stopped:
+	case *proto.Restarting:
 		p.endMonitors()
+		p.sys.restarting.Store(pc.Self(), p)
+	case *proto.Stopped:
+		p.endMonitors()
+		p.sys.restarting.Delete(pc.Self())
 	case proto.SystemMessage, proto.AutoReceiveMessage, *proto.ReceiveTimeout, *proto.DeadLetterResponse:
 	default:
 		if p.latest < len(p.tags) {
@@ -125,12 +111,15 @@ func (p *port) Receive(pc proto.Context) {
 }
 
 func (p *port) started(pc proto.Context) {
-	p.context = Context{port: p, proto: pc, self: p.sys.Node().Port(pc.Self().Id)}
-	p.check(p.setup(&p.context))
+	p.proto = pc
+	if p.self == "" {
+		p.restarted()
+	}
+	p.check(p.setup(&p.Context))
 }
 
 func (p *port) receive(pc proto.Context, m Message) {
-	c := &p.context
+	c := &p.Context
 	c.reply = ""
 	if sender := pc.Sender(); sender != nil {
 		// Whoever asks through protoactor-go names the reply port apart; here
@@ -168,7 +157,7 @@ func (p *port) receiveTyped(pc proto.Context, m any, b *binding) {
 
 // call calls a typed receiver.
 func (p *port) call(pc proto.Context, b *binding, typed func(c *Context, m any) error, m any) {
-	c := &p.context
+	c := &p.Context
 	c.reply = b.replyOf(m)
 	if sender := pc.Sender(); sender != nil {
 		c.reply = PortOf(sender)
@@ -200,30 +189,37 @@ func unhandled(m Message) Reason {
 }
 
 // check lets the port fail, in the way that protoactor-go knows.
-func (p *port) check(err error) {
+func (c *Context) check(err error) {
 	if err != nil {
 		panic(err)
 	}
 }
 
 // hold remembers a monitor until it fires or the port ends.
-func (p *port) hold(m *monitor, stop func()) {
-	if len(p.monitors) == cap(p.monitors) {
-		kept := p.monitors[:0]
-		for _, h := range p.monitors {
+func (c *Context) hold(m *monitor, stop func()) {
+	if c.monitors == nil {
+		c.monitors = new([]heldMonitor)
+	}
+	held := *c.monitors
+	if len(held) == cap(held) {
+		kept := held[:0]
+		for _, h := range held {
 			if !h.m.ended.Load() {
 				kept = append(kept, h)
 			}
 		}
-		clear(p.monitors[len(kept):])
-		p.monitors = kept
+		clear(held[len(kept):])
+		held = kept
 	}
-	p.monitors = append(p.monitors, heldMonitor{m, stop})
+	*c.monitors = append(held, heldMonitor{m, stop})
 }
 
-func (p *port) endMonitors() {
-	for _, h := range p.monitors {
+func (c *Context) endMonitors() {
+	if c.monitors == nil {
+		return
+	}
+	for _, h := range *c.monitors {
 		h.stop()
 	}
-	p.monitors = nil
+	c.monitors = nil
 }

@@ -125,7 +125,7 @@ func (s *System) spawn(name, function string, args Message) {
 		if err := f.init(c, args); err != nil {
 			return fmt.Errorf("%s: %w", function, err)
 		}
-		if c.port.tags == nil && c.port.fallback == nil {
+		if c.tags == nil && c.fallback == nil {
 			c.Kill(aemp.ReasonNoSuchPort, function+" set no receiver", c.Self())
 		}
 		return nil

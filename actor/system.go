@@ -51,11 +51,13 @@ type System struct {
 	actors     *proto.ActorSystem
 	log        *slog.Logger
 	dispatcher *Dispatcher
-	mailbox    proto.PropsOption // for ports without one of their own
+	mailbox    *Mailbox // of ports without one of their own
 
 	node     atomic.Pointer[NodeID] // our name
 	provider atomic.Pointer[Provider]
 
+	cradles     sync.Pool // of *cradle
+	restarting  sync.Map  // ports that are: *proto.PID to *port
 	shortcuts   shortcutTable
 	tags        tagTable
 	functions   functionTable
@@ -105,7 +107,8 @@ func NewSystem(opts ...Option) *System {
 	s := &System{actors: proto.NewActorSystem(config...), log: o.logger, dispatcher: NewDispatcher(0)}
 	s.shortcuts.seed = maphash.MakeSeed()
 	s.callbacks.Panicked = func(cause any) { s.log.Error("callback or called function panicked", "err", cause) }
-	s.mailbox = s.WithMailbox(Mailbox{})
+	s.mailbox = s.mailboxFor(Mailbox{})
+	s.cradles.New = func() any { return newCradle(s) }
 	node := LocalNode
 	s.node.Store(&node)
 	// Names must not come again when the process is started anew under the
