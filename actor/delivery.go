@@ -17,6 +17,10 @@ type Delivery struct {
 	box      *mailbox // that the gathered messages are for; nil if there are none
 	gathered []any
 	woken    []*mailbox // that are to be run, in the order in which they woke
+
+	// Most messages are for the port, and of the tag, of the one before.
+	port *shortcut
+	tag  *binding
 }
 
 // mostGathered is how many messages are gathered at most.
@@ -29,12 +33,17 @@ func (g *Gateway) NewDelivery() *Delivery { return &Delivery{s: g.s} }
 // packet is what the decoder is in. An error is that of the decoder.
 func (v *Delivery) Deliver(port []byte, d aemp.Decoder, packet []byte) error {
 	s := v.s
-	box := s.shortcuts.find(string(port))
+	if v.port == nil || v.port.name != string(port) || !v.port.valid() {
+		v.port = s.shortcuts.find(string(port))
+	}
+	var box *mailbox
 	var name string
-	if box == nil {
+	if v.port != nil {
+		box = v.port.mailbox
+	} else {
 		name = string(port) // before the decoder goes on
 	}
-	m, reply, err := decodeMessage(d, packet, &s.tags)
+	m, reply, err := v.decode(d, packet)
 	switch _, isBatch := m.(proto.MessageBatch); {
 	case err != nil:
 		return err
@@ -48,6 +57,40 @@ func (v *Delivery) Deliver(port []byte, d aemp.Decoder, packet []byte) error {
 		v.gather(box, s.envelope(m, reply))
 	}
 	return nil
+}
+
+// decode reads a message behind the name of its port: of a bound type if
+// its tag is bound and the elements fit, else a list. What does not fit is for
+// the port to judge.
+func (v *Delivery) decode(d aemp.Decoder, packet []byte) (m any, reply PortID, err error) {
+	if kind := d.Kind(); kind != aemp.Text && kind != aemp.Octets {
+		list, err := aemp.DecodeMessage(d)
+		return list, replyPort(list), err
+	}
+	tag := d.Bytes()
+	if v.tag == nil || v.tag.tag != string(tag) {
+		v.tag = bindings.load().tags[string(tag)]
+	}
+	if v.tag != nil {
+		if m, reply, err = v.tag.decode(d); err == nil {
+			return m, reply, nil
+		}
+		if err := d.Err(); err != nil {
+			return nil, "", err
+		}
+		d.Reset(packet)
+		d.Skip() // the port
+		tag = d.Bytes()
+	}
+	var list Message
+	if value := v.s.tags.get(tag); value != nil {
+		list, err = aemp.DecodeMessage(d, value)
+	} else {
+		d.Reset(packet)
+		d.Skip()
+		list, err = aemp.DecodeMessage(d)
+	}
+	return list, replyPort(list), err
 }
 
 func (v *Delivery) gather(box *mailbox, m any) {
@@ -72,6 +115,7 @@ func (v *Delivery) Post() {
 	}
 	clear(v.gathered)
 	v.box, v.gathered = nil, v.gathered[:0]
+	v.port = nil // lest it be kept when it has died
 }
 
 // Wake has all ports run that were held, each in a goroutine of its own.

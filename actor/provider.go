@@ -108,37 +108,6 @@ func (g *Gateway) Detach() {
 	}
 }
 
-// decodeMessage reads a message behind the name of its port: of a bound type if
-// its tag is bound and the elements fit, else a list. What does not fit is for
-// the port to judge.
-func decodeMessage(d aemp.Decoder, packet []byte, known *tagTable) (m any, reply PortID, err error) {
-	if kind := d.Kind(); kind != aemp.Text && kind != aemp.Octets {
-		list, err := aemp.DecodeMessage(d)
-		return list, replyPort(list), err
-	}
-	tag := d.Bytes()
-	if b := bindings.load().tags[string(tag)]; b != nil {
-		if m, reply, err = b.decode(d); err == nil {
-			return m, reply, nil
-		}
-		if err := d.Err(); err != nil {
-			return nil, "", err
-		}
-		d.Reset(packet)
-		d.Skip() // the port
-		tag = d.Bytes()
-	}
-	var list Message
-	if value := known.get(tag); value != nil {
-		list, err = aemp.DecodeMessage(d, value)
-	} else {
-		d.Reset(packet)
-		d.Skip()
-		list, err = aemp.DecodeMessage(d)
-	}
-	return list, replyPort(list), err
-}
-
 // replyPort returns the last element of a message if it can be the port that
 // an answer is to be sent to.
 func replyPort(m Message) PortID {

@@ -29,11 +29,14 @@ type shortcutSlot struct {
 	missed   atomic.Uint64 // hash of the last name that was looked for in vain
 }
 
-// find returns the mailbox of an actor, or nil if no short way to it is known.
-func (t *shortcutTable) find(name string) *mailbox {
+// valid tells whether the name still stands for the actor.
+func (s *shortcut) valid() bool { return atomic.LoadInt32(s.dead) == 0 }
+
+// find returns the way to the mailbox of an actor, or nil if no short one is known.
+func (t *shortcutTable) find(name string) *shortcut {
 	slot, _ := t.slot(name)
-	if s := slot.shortcut.Load(); s != nil && s.name == name && atomic.LoadInt32(s.dead) == 0 {
-		return s.mailbox
+	if s := slot.shortcut.Load(); s != nil && s.name == name && s.valid() {
+		return s
 	}
 	return nil
 }
@@ -50,7 +53,7 @@ func (t *shortcutTable) add(name string, process *proto.ActorProcess) {
 		return
 	}
 	slot.shortcut.Store(s)
-	if atomic.LoadInt32(s.dead) != 0 {
+	if !s.valid() {
 		slot.shortcut.CompareAndSwap(s, nil) // forget may have come before
 	}
 }
@@ -58,7 +61,7 @@ func (t *shortcutTable) add(name string, process *proto.ActorProcess) {
 // forget lets go of an actor that has stopped, and of all that it holds.
 func (t *shortcutTable) forget(name string) {
 	slot, _ := t.slot(name)
-	if s := slot.shortcut.Load(); s != nil && s.name == name && atomic.LoadInt32(s.dead) != 0 {
+	if s := slot.shortcut.Load(); s != nil && s.name == name && !s.valid() {
 		slot.shortcut.CompareAndSwap(s, nil)
 	}
 }

@@ -217,8 +217,8 @@ func (s *System) deliver(name string, m any, reply PortID) {
 		}
 		return
 	}
-	if box := s.shortcuts.find(name); box != nil {
-		box.PostUserMessage(s.envelope(m, reply))
+	if short := s.shortcuts.find(name); short != nil {
+		short.mailbox.PostUserMessage(s.envelope(m, reply))
 		return
 	}
 	process, ok := s.lookup(name)

@@ -6,6 +6,8 @@ import (
 	"math"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/portmesh/portmesh/internal/ascii"
 )
 
 // A msgpackHead is the first byte of a value and the number behind it.
@@ -220,6 +222,9 @@ type msgpackDecoder struct {
 
 func (d *msgpackDecoder) Scan(b []byte) (int, error) {
 	if d.scanned == 0 {
+		if n := scanShort(b); n > 0 && n <= d.limits.MessageSize {
+			return n, nil
+		}
 		d.missing = 1
 		d.open = append(d.open[:0], msgpackPlace{left: 1})
 	}
@@ -247,6 +252,29 @@ func (d *msgpackDecoder) Scan(b []byte) (int, error) {
 	n := d.scanned
 	d.scanned = 0
 	return n, nil
+}
+
+// scanShort returns the length of a packet of a few values, each of which tells
+// its size in its first byte; zero if b does not begin with all of such a packet.
+func scanShort(b []byte) int {
+	if len(b) == 0 || b[0]&0xf0 != msgpackFixArray {
+		return 0
+	}
+	n := 1
+	for range b[0] & 0x0f {
+		if n >= len(b) {
+			return 0
+		}
+		size := int(msgpackSizes[b[n]])
+		if size == 0 {
+			return 0
+		}
+		n += size
+	}
+	if n > len(b) {
+		return 0
+	}
+	return n
 }
 
 // scanHead goes past a value, or past the head of a container. What it claims
@@ -321,7 +349,10 @@ func (d *msgpackDecoder) Reset(packet []byte) {
 	d.in = msgpackPlace{left: 1}
 	d.outer = d.outer[:0]
 	d.known = false
-	if d.Kind() == Array {
+	if len(packet) > 0 && packet[0]&0xf0 == msgpackFixArray {
+		d.pos = 1
+		d.in.left = int(packet[0] & 0x0f)
+	} else if d.Kind() == Array {
 		d.in = d.enter()
 	} else {
 		d.fail(fmt.Errorf("%w but %s", ErrNotArray, d.next.kind))
@@ -340,10 +371,29 @@ func (d *msgpackDecoder) enter() msgpackPlace {
 // that was not scanned must not do harm.
 func (d *msgpackDecoder) find() {
 	d.known = true
-	d.next = msgpackHead{}
 	if d.in.left == 0 {
+		d.next = msgpackHead{}
 		return
 	}
+	// The usual values outside of maps, which the rest would find as well.
+	if rest := d.packet[min(d.pos, len(d.packet)):]; len(rest) > 0 && !d.in.isMap {
+		switch c := rest[0]; {
+		case c < msgpackFixMap:
+			d.next = msgpackHead{Int, 1, uint64(c)}
+			return
+		case c >= msgpackFixStr && c < msgpackNil:
+			n := int(c & 0x1f)
+			if n < len(rest) && ascii.Only(rest[1:1+n]) {
+				d.next = msgpackHead{Text, 1, uint64(n)}
+				d.bytes = rest[1 : 1+n]
+				return
+			}
+		case c == msgpackUint32 && len(rest) > 4:
+			d.next = msgpackHead{Int, 5, uint64(binary.BigEndian.Uint32(rest[1:]))}
+			return
+		}
+	}
+	d.next = msgpackHead{}
 	h, err := d.head()
 	if err != nil {
 		d.fail(err)
