@@ -1,11 +1,14 @@
 package aemp
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"math/big"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/portmesh/portmesh/internal/ascii"
 )
 
 const (
@@ -79,6 +82,11 @@ func newCBORDecoder(l Limits) *cborDecoder {
 }
 
 func (d *cborDecoder) Scan(b []byte) (int, error) {
+	if d.scan.pos == 0 {
+		if n := scanShort(b, cborArray<<5, &cborSizes); n > 0 && n <= d.limits.MessageSize {
+			return n, nil
+		}
+	}
 	done, err := d.scan.run(b)
 	n := d.scan.pos
 	if done || err != nil {
@@ -104,6 +112,11 @@ func (d *cborDecoder) Reset(packet []byte) {
 		d.refs = cborRefs{}
 	}
 
+	if len(packet) > 0 && packet[0]&^0x0f == cborArray<<5 { // as usual
+		d.level = cborFrame{left: int(packet[0] & 0x0f), depth: 1, space: -1, back: -1}
+		d.pos = 1
+		return
+	}
 	d.level = cborFrame{left: 1, space: -1, back: -1}
 	if kind := d.Kind(); kind != Array && d.err == nil {
 		d.fail(ErrNotArray, 0, "%s", kind)
@@ -283,9 +296,50 @@ func (d *cborDecoder) stop(err error) {
 	d.known = true
 }
 
+// lookShort finds out what the next value is if it is of a usual kind, and no key.
+func (d *cborDecoder) lookShort() bool {
+	if d.level.left <= 0 || d.level.isMap || d.pos >= len(d.packet) || d.err != nil {
+		return false
+	}
+	v, rest := &d.next, d.packet[d.pos:]
+	c := rest[0]
+	switch c >> 5 {
+	case cborUint:
+		switch {
+		case c < cborInfo8:
+			v.num, v.end = uint64(c), d.pos+1
+		case c == cborInfo32 && len(rest) >= 5:
+			v.num, v.end = uint64(binary.BigEndian.Uint32(rest[1:])), d.pos+5
+		default:
+			return false
+		}
+		v.kind = Int
+	case cborBytes, cborText:
+		n := int(c & 0x1f)
+		if n >= cborInfo8 || n >= len(rest) {
+			return false
+		}
+		v.str, v.end = rest[1:1+n:1+n], d.pos+1+n
+		v.kind = Octets
+		if c>>5 == cborText {
+			if !ascii.Only(v.str) {
+				return false
+			}
+			v.kind = Text
+		}
+	default:
+		return false
+	}
+	v.back = -1
+	return true
+}
+
 // look finds out what the next value is.
 func (d *cborDecoder) look() {
 	d.known = true
+	if d.lookShort() {
+		return
+	}
 	d.next = cborValue{depth: d.level.depth + 1, space: d.level.space, back: -1}
 	if d.err != nil || d.level.left == 0 {
 		return

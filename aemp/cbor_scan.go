@@ -340,3 +340,26 @@ func (r *cborRefs) lookup(tag int, number uint64) (int, bool) {
 	}
 	return int(r.strings[int(r.spaces[i].first)+int(number)]), true
 }
+
+// cborSizes is the size of each item whose first byte tells it, for scanShort.
+var cborSizes = func() (sizes [256]uint8) {
+	for c := range sizes {
+		switch major, info := c>>5, c&0x1f; {
+		case major == cborUint || major == cborNegint:
+			if info < cborInfo8 {
+				sizes[c] = 1
+			} else if info <= cborInfo64 {
+				sizes[c] = 1 + 1<<(info-cborInfo8)
+			}
+		case major == cborBytes || major == cborText:
+			if info < cborInfo8 {
+				sizes[c] = 1 + uint8(info)
+			}
+		}
+	}
+	for _, c := range []byte{cborFalse, cborTrue, cborNull} {
+		sizes[c] = 1
+	}
+	sizes[cborFloat64] = 9
+	return sizes
+}()

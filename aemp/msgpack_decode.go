@@ -222,7 +222,7 @@ type msgpackDecoder struct {
 
 func (d *msgpackDecoder) Scan(b []byte) (int, error) {
 	if d.scanned == 0 {
-		if n := scanShort(b); n > 0 && n <= d.limits.MessageSize {
+		if n := scanShort(b, msgpackFixArray, &msgpackSizes); n > 0 && n <= d.limits.MessageSize {
 			return n, nil
 		}
 		d.missing = 1
@@ -252,29 +252,6 @@ func (d *msgpackDecoder) Scan(b []byte) (int, error) {
 	n := d.scanned
 	d.scanned = 0
 	return n, nil
-}
-
-// scanShort returns the length of a packet of a few values, each of which tells
-// its size in its first byte; zero if b does not begin with all of such a packet.
-func scanShort(b []byte) int {
-	if len(b) == 0 || b[0]&0xf0 != msgpackFixArray {
-		return 0
-	}
-	n := 1
-	for range b[0] & 0x0f {
-		if n >= len(b) {
-			return 0
-		}
-		size := int(msgpackSizes[b[n]])
-		if size == 0 {
-			return 0
-		}
-		n += size
-	}
-	if n > len(b) {
-		return 0
-	}
-	return n
 }
 
 // scanHead goes past a value, or past the head of a container. What it claims
