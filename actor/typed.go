@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"sync"
 	"sync/atomic"
+	"unicode/utf8"
 	"unsafe"
 
 	"github.com/portmesh/portmesh/aemp"
@@ -49,7 +50,7 @@ func Bind[T any](tag string) bool {
 	if err != nil {
 		panic(fmt.Sprintf("actor: Bind[%s](%q): %v", t, tag, err))
 	}
-	b := &binding{tag: tag, typ: t, plan: plan,
+	b := &binding{tag: tag, isText: utf8.ValidString(tag), typ: t, plan: plan,
 		value: typeWord(*new(T)), pointer: typeWord((*T)(nil)),
 		create: func() (any, unsafe.Pointer) { p := new(T); return p, unsafe.Pointer(p) },
 		box:    func(v any) any { value := v.(T); return &value },
@@ -110,6 +111,7 @@ func RegisterTyped[T any](s *System, name string, f func(c *Context, args T) err
 // that type is a pointer to it.
 type binding struct {
 	tag     string
+	isText  bool // tag is UTF-8
 	typ     reflect.Type
 	value   uintptr // typeWord of a T
 	pointer uintptr // of a *T
@@ -128,6 +130,7 @@ type bindingTable struct {
 
 type boundTypes struct {
 	types map[uintptr]*binding // by the typeWord of T and of *T
+	quick [64]*binding         // some of types, by quickSlot
 	tags  map[string]*binding
 }
 
@@ -135,8 +138,10 @@ func (t *bindingTable) load() *boundTypes {
 	if b := t.current.Load(); b != nil {
 		return b
 	}
-	return &boundTypes{}
+	return &noTypes
 }
+
+var noTypes boundTypes
 
 func (t *bindingTable) add(b *binding) error {
 	t.mu.Lock()
@@ -152,8 +157,12 @@ func (t *bindingTable) add(b *binding) error {
 	if current.types == nil {
 		current.types, current.tags = make(map[uintptr]*binding), make(map[string]*binding)
 	}
-	current.types[b.value] = b
-	current.types[b.pointer] = b
+	for _, word := range []uintptr{b.value, b.pointer} {
+		current.types[word] = b
+	}
+	for word, b := range current.types {
+		current.quick[quickSlot(word)] = b
+	}
 	current.tags[b.tag] = b
 	t.current.Store(current)
 	return nil
@@ -165,8 +174,14 @@ func bindingOf(m any) *binding {
 	case Message, string, nil:
 		return nil
 	}
-	return bindings.load().types[typeWord(m)]
+	bound, word := bindings.load(), typeWord(m)
+	if b := bound.quick[quickSlot(word)]; b != nil && (b.pointer == word || b.value == word) {
+		return b
+	}
+	return bound.types[word]
 }
+
+func quickSlot(word uintptr) uintptr { return (word>>5 ^ word>>11) % 64 }
 
 // typedMessage returns the message as a pointer, and its binding, if it is of a
 // bound type; else the binding is nil.
@@ -197,7 +212,11 @@ func (b *binding) encode(e aemp.Encoder, dst []byte, port string, m any, reply P
 	}
 	e.Begin(dst, count)
 	aemp.EncodeString(e, port)
-	aemp.EncodeString(e, b.tag)
+	if b.isText {
+		e.Text(b.tag)
+	} else {
+		aemp.EncodeString(e, b.tag)
+	}
 	if err := b.plan.encode(e, p, into, reply); err != nil {
 		return dst, fmt.Errorf("%s: %w", b.tag, err)
 	}

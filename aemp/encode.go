@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"time"
 	"unicode/utf8"
+
+	"github.com/portmesh/portmesh/internal/ascii"
 )
 
 // EncodeMessage writes a packet that carries the message to the port of that
@@ -41,7 +43,7 @@ func blame(e Encoder, m []any, err error) error {
 // EncodeString writes a Go string: as text when it is valid UTF-8, else as
 // octets.
 func EncodeString(e Encoder, s string) {
-	if utf8.ValidString(s) {
+	if ascii.Only(s) || utf8.ValidString(s) {
 		e.Text(s)
 	} else {
 		e.Octets([]byte(s))

@@ -6,6 +6,8 @@ import (
 	"math"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/portmesh/portmesh/internal/ascii"
 )
 
 // JSON is the framing that every AEMP node and the simplest of clients speak:
@@ -141,7 +143,7 @@ func (e *jsonEncoder) closeLast() {
 }
 
 func (e *jsonEncoder) text(v string) {
-	if !utf8.ValidString(v) {
+	if !ascii.Only(v) && !utf8.ValidString(v) {
 		e.octets([]byte(v))
 		return
 	}

@@ -7,6 +7,8 @@ import (
 	"math/bits"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/portmesh/portmesh/internal/ascii"
 )
 
 // A jsonScanner finds the ends of packets. It looks at each byte once, however
@@ -91,11 +93,19 @@ func (s *jsonScanner) scan(b []byte) (int, error) {
 	return 0, nil
 }
 
+// jsonShort is up to which length the end of a string is looked for as it is when
+// the string is read.
+const jsonShort = 32
+
 // jsonStringEnd returns the position behind the quote that ends the string
 // which b[i] is in. When that has not come yet, it returns false and the
 // position to go on from: the end of b, or a last backslash that waits for what
 // it escapes.
 func jsonStringEnd(b []byte, i int) (end int, closed bool) {
+	// Most strings are short and have no escapes.
+	if at := jsonPlain(b[:min(i+jsonShort, len(b))], i); at < len(b) && b[at] == '"' {
+		return at + 1, true
+	}
 	for {
 		// Two fast searches over long strings beat one loop that looks for
 		// both bytes. The second stays in front of what the first found, so
@@ -191,7 +201,7 @@ func jsonPlain[S string | []byte](s S, i int) int {
 func (d *jsonDecoder) text(i int) (text []byte, end int) {
 	b := d.packet
 	end = jsonPlain(b, i)
-	if end < len(b) && b[end] == '"' && utf8.Valid(b[i:end]) {
+	if end < len(b) && b[end] == '"' && (ascii.Only(b[i:end]) || utf8.Valid(b[i:end])) {
 		return b[i:end:end], end + 1
 	}
 	d.scratch = d.scratch[:0]

@@ -240,14 +240,19 @@ func (l *link) send(m actor.Message) {
 // that messages pile up, and not that one is large.
 const bulkSize = 1 << 20
 
-// spareKept is the largest buffer that an idle link keeps.
-const spareKept = 64 << 10
+const (
+	// spareKept is the largest buffer that a link keeps which does not need it.
+	spareKept = 64 << 10
+	// spareUses is for how many writes in a row a larger one was not needed then.
+	spareUses = 16
+)
 
 // writeLoop writes what has gathered while it wrote, in one call, so that
 // batches grow with the load.
 func (l *link) writeLoop() error {
 	p := l.peer
 	var batch []byte
+	small := 0
 	for {
 		p.mu.Lock()
 		l.writing = false
@@ -269,7 +274,11 @@ func (l *link) writeLoop() error {
 			return err
 		}
 		if cap(batch) > spareKept && len(batch) < cap(batch)/4 {
-			batch = nil
+			if small++; small == spareUses {
+				batch = nil
+			}
+		} else {
+			small = 0
 		}
 	}
 }
