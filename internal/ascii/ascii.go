@@ -8,7 +8,13 @@ const highBits = 0x8080808080808080
 func Only[S string | []byte](s S) bool {
 	n := len(s)
 	if n >= 8 {
-		for i := 0; i < n-8; i += 8 {
+		i := 0
+		for ; i < n-32; i += 32 {
+			if (word(s, i)|word(s, i+8)|word(s, i+16)|word(s, i+24))&highBits != 0 {
+				return false
+			}
+		}
+		for ; i < n-8; i += 8 {
 			if word(s, i)&highBits != 0 {
 				return false
 			}

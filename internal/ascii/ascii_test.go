@@ -9,7 +9,7 @@ import (
 
 // One byte that is none, at each place of texts of each length.
 func TestOnly(t *testing.T) {
-	for length := range 40 {
+	for length := range 100 {
 		b := bytes.Repeat([]byte{0x7f}, length)
 		if !ascii.Only(b) || !ascii.Only(string(b)) {
 			t.Errorf("%d bytes of ASCII are not taken for that", length)
