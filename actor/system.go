@@ -106,6 +106,7 @@ func NewSystem(opts ...Option) *System {
 		proto.WithDeadLetterThrottleInterval(50 * time.Millisecond),
 	}, o.proto...)
 	s := &System{actors: proto.NewActorSystem(config...), log: o.logger, dispatcher: NewDispatcher(0)}
+	keepReserve()
 	shrink(s.actors.ProcessRegistry)
 	s.shortcuts.seed = maphash.MakeSeed()
 	s.callbacks.Panicked = func(cause any) { s.log.Error("callback or called function panicked", "err", cause) }
