@@ -33,9 +33,11 @@ type Dispatcher struct {
 	throughput int // immutable
 
 	mu       sync.Mutex
-	idle     []chan task // of goroutines that wait, the latest last; each has room for one task
-	unused   int         // how many at the front have waited since the last sweep
-	sweeping bool        // a sweep is to come
+	tasks    queue           // that no goroutine has taken; if there are any, one is coming
+	coming   bool            // a goroutine was called, and has not taken a task yet
+	idle     []chan struct{} // of goroutines that wait, the latest last; each has room for one call
+	unused   int             // how many at the front have waited since the last sweep
+	sweeping bool            // a sweep is to come
 }
 
 var _ proto.Dispatcher = (*Dispatcher)(nil)
@@ -64,41 +66,62 @@ func (d *Dispatcher) Schedule(fn func()) { d.schedule(funcTask(fn)) }
 
 func (d *Dispatcher) schedule(t task) {
 	d.mu.Lock()
+	d.tasks.push(t)
+	d.unlockAndCall()
+}
+
+// unlockAndCall has a goroutine come if there is a task. One comes at a time, and
+// calls the next when it has taken a task: if it is a short one, it is done
+// before the next goroutine is there, and takes the next task as well.
+func (d *Dispatcher) unlockAndCall() {
+	if d.coming || d.tasks.empty() {
+		d.mu.Unlock()
+		return
+	}
+	d.coming = true
 	last := len(d.idle) - 1
 	if last < 0 {
 		d.mu.Unlock()
-		go d.work(t)
+		go d.work()
 		return
 	}
 	// The latest has the warmest stack, and lets the others grow old.
-	next := d.idle[last]
+	call := d.idle[last]
 	d.idle[last] = nil
 	d.idle = d.idle[:last]
 	d.unused = min(d.unused, last)
 	d.mu.Unlock()
-	next <- t
+	call <- struct{}{}
 }
 
-// work does one task after another, until nothing comes for a while.
-func (d *Dispatcher) work(t task) {
-	next := make(chan task, 1)
-	for t != nil {
-		t.process()
-		if !d.wait(next) {
+// work is a goroutine that was called, and does tasks until it is not called for
+// a while.
+func (d *Dispatcher) work() {
+	call := make(chan struct{}, 1)
+	for called := true; called; _, called = <-call {
+		d.mu.Lock()
+		d.coming = false
+		for !d.tasks.empty() {
+			t := d.tasks.pop().(task)
+			d.unlockAndCall()
+			t.process()
+			d.mu.Lock()
+		}
+		kept := d.wait(call)
+		d.mu.Unlock()
+		if !kept {
 			return
 		}
-		t = <-next
 	}
 }
 
-// wait puts a goroutine among those that wait, if there is room.
-func (d *Dispatcher) wait(next chan task) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+// wait puts a goroutine among those that wait, if there is room. It is called
+// with the lock held.
+func (d *Dispatcher) wait(call chan struct{}) bool {
 	if len(d.idle) == maxIdle {
 		return false
 	}
-	d.idle = append(d.idle, next)
+	d.idle = append(d.idle, call)
 	if !d.sweeping {
 		d.sweeping = true
 		time.AfterFunc(sweepInterval, d.sweep)
@@ -110,8 +133,8 @@ func (d *Dispatcher) wait(next chan task) bool {
 func (d *Dispatcher) sweep() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, next := range d.idle[:d.unused] {
-		close(next)
+	for _, call := range d.idle[:d.unused] {
+		close(call)
 	}
 	kept := copy(d.idle, d.idle[d.unused:])
 	clear(d.idle[kept:])

@@ -200,7 +200,7 @@ func (m *mailbox) processUntilFailure(lingers int) (done bool) {
 		}
 	}()
 	throughput := m.dispatcher.Throughput()
-	patience := lingers
+	patience := 0 // to wait after what is no message, such as Started, is in vain
 	for i := 0; ; i++ {
 		if i > throughput {
 			i = 0
