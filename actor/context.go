@@ -40,7 +40,7 @@ func (c *Context) Receive(tag string, h Handler) {
 		c.tags.remove(tag)
 		return
 	}
-	c.setReceiver(receiver{tag: tag, untyped: h})
+	c.setReceiver(receiver{tag: tag, handler: h})
 }
 
 func (c *Context) setReceiver(r receiver) {

@@ -63,11 +63,22 @@ type port struct{ Context }
 // type.
 type receiver struct {
 	tag     string
-	untyped Handler
-	binding *binding
-	typed   func(c *Context, m any) error
+	handler handler
+	binding *binding                                     // nil: as lists
 	bad     func(c *Context, m Message, err error) error // may be nil
 }
+
+// A handler takes a list, with its tag, or a pointer to a value of a bound type.
+// It is a function that needs no memory to be one.
+type handler interface {
+	handle(c *Context, m any) error
+}
+
+func (h Handler) handle(c *Context, m any) error { return h(c, m.(Message)[1:]) }
+
+type typedHandler[T any] func(c *Context, m T) error
+
+func (h typedHandler[T]) handle(c *Context, m any) error { return h(c, *m.(*T)) }
 
 // A heldMonitor is one that ends with the port that made it.
 type heldMonitor struct {
@@ -98,7 +109,7 @@ func (p *port) Receive(pc proto.Context) {
 		if p.latest < len(p.tags) {
 			// Most messages are of the type of the one before.
 			if r := &p.tags[p.latest]; r.binding != nil && r.binding.pointer == typeWord(m) {
-				p.call(pc, r.binding, r.typed, m)
+				p.call(pc, r.binding, r.handler, m)
 				return
 			}
 		}
@@ -147,7 +158,7 @@ func (p *port) receive(pc proto.Context, m Message) {
 func (p *port) receiveTyped(pc proto.Context, m any, b *binding) {
 	if i, ok := p.tags.find(b.tag); ok && p.tags[i].binding == b {
 		p.latest = i
-		p.call(pc, b, p.tags[i].typed, m)
+		p.call(pc, b, p.tags[i].handler, m)
 		return
 	}
 	list, err := b.message(m)
@@ -155,25 +166,25 @@ func (p *port) receiveTyped(pc proto.Context, m any, b *binding) {
 	p.receive(pc, list)
 }
 
-// call calls a typed receiver.
-func (p *port) call(pc proto.Context, b *binding, typed func(c *Context, m any) error, m any) {
+// call has a typed receiver take a message.
+func (p *port) call(pc proto.Context, b *binding, h handler, m any) {
 	c := &p.Context
 	c.reply = b.replyOf(m)
 	if sender := pc.Sender(); sender != nil {
 		c.reply = PortOf(sender)
 	}
-	p.check(typed(c, m))
+	p.check(h.handle(c, m))
 }
 
 // receive hands a list to the receiver of its tag.
 func (r receiver) receive(c *Context, m Message) error {
-	if r.typed == nil {
-		return r.untyped(c, m[1:])
+	if list, ok := r.handler.(Handler); ok {
+		return list(c, m[1:])
 	}
 	typed, err := r.binding.from(m)
 	switch {
 	case err == nil:
-		return r.typed(c, typed)
+		return r.handler.handle(c, typed)
 	case r.bad != nil:
 		return r.bad(c, m[1:], err)
 	}

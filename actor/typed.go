@@ -77,12 +77,7 @@ func OnError[T any](c *Context, h func(c *Context, m T) error, bad func(c *Conte
 	if b == nil {
 		panic(fmt.Sprintf("actor: On[%s]: the type is not bound to a tag", reflect.TypeFor[T]()))
 	}
-	c.setReceiver(receiver{
-		tag:     b.tag,
-		binding: b,
-		typed:   func(c *Context, m any) error { return h(c, *m.(*T)) },
-		bad:     bad,
-	})
+	c.setReceiver(receiver{b.tag, typedHandler[T](h), b, bad})
 }
 
 // RegisterTyped is [System.Register] for a function that gets its arguments as
