@@ -127,12 +127,13 @@ func NewSystem(opts ...Option) *System {
 func shrink(registry *proto.ProcessRegistryValue) {
 	table := registry.LocalPIDs
 	all := table.LocalPIDs
-	table.LocalPIDs = slices.Clone(all[:32])
+	known := make(map[string]any)
 	for _, names := range all {
-		for name, process := range names.Items() {
-			names.Remove(name)
-			registry.Add(process.(proto.Process), name)
-		}
+		names.IterCb(func(name string, process any) { known[name] = process })
+	}
+	table.LocalPIDs = slices.Clone(all[:32])
+	for name, process := range known {
+		registry.Add(process.(proto.Process), name)
 	}
 }
 
