@@ -269,10 +269,12 @@ func (m *mailbox) control(message any) {
 		m.suspend(false)
 	case *proto.Stop, *proto.Terminated:
 		before := m.registered()
+		defer func() { // also when the actor panics at its end
+			if before != nil && m.registered() != before {
+				m.stop()
+			}
+		}()
 		m.invoker.InvokeSystemMessage(message)
-		if before != nil && m.registered() != before {
-			m.stop()
-		}
 	default:
 		m.invoker.InvokeSystemMessage(message)
 	}
@@ -361,8 +363,14 @@ func (s *System) mailboxFor(m Mailbox) *Mailbox {
 }
 
 // loseMessage publishes a dead letter. protoactor-go answers its sender, which
-// is good for a future. A port would take that for a message.
+// is good for a future. A port would take that for a message. A subscriber that
+// panics must not be taken for the actor, which may have a successor of its name.
 func (s *System) loseMessage(e *proto.DeadLetterEvent) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			s.log.Error("subscriber panicked at a dead letter", "port", PortOf(e.PID), "err", cause)
+		}
+	}()
 	if e.Sender != nil {
 		process, ok := s.lookup(e.Sender.Id)
 		_, isActor := process.(*proto.ActorProcess)

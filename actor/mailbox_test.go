@@ -482,6 +482,71 @@ func TestMailboxLeftAtDeath(t *testing.T) {
 	}
 }
 
+// So it is when the actor panics at its end.
+func TestMailboxLeftAtPanic(t *testing.T) {
+	sys := newSystem(t)
+	gate := make(chan bool)
+	pid := sys.Actors().Root.Spawn(proto.PropsFromFunc(func(c proto.Context) {
+		switch c.Message().(type) {
+		case string:
+			<-gate
+		case *proto.Stopped:
+			panic("at its end")
+		}
+	}, sys.WithMailbox(actor.Mailbox{}), proto.WithDispatcher(actor.NewDispatcher(0))))
+	letters := deadLetters(sys, pid)
+	sys.Actors().Root.Send(pid, "first")
+	sys.Actors().Root.Send(pid, "left")
+	sys.Actors().Root.Stop(pid)
+	close(gate)
+	for next(t, letters).Message != "left" { // there are some of protoactor-go's own
+	}
+}
+
+// A subscriber that panics at the dead letters of a port does not bring down the
+// next port of that name, for whose failure that was taken.
+func TestDeadLetterPanics(t *testing.T) {
+	sys := newSystem(t)
+	begun, gate, lost := make(chan bool), make(chan bool), make(chan bool, 10)
+	name := func() (actor.PortID, <-chan actor.Reason) {
+		port, err := sys.NamedPort("service", func(c *actor.Context) error {
+			c.Receive("wait", func(*actor.Context, actor.Message) error {
+				begun <- true
+				<-gate
+				return nil
+			})
+			c.Receive("next", func(*actor.Context, actor.Message) error { return nil })
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return port, monitored(sys, port)
+	}
+	port, died := name()
+	var successor <-chan actor.Reason
+	sys.Actors().EventStream.Subscribe(func(e any) {
+		if _, ok := e.(*proto.DeadLetterEvent); ok {
+			if successor == nil {
+				_, successor = name()
+			}
+			lost <- true
+			panic("subscriber")
+		}
+	})
+	sys.Send(port, "wait")
+	next(t, begun)
+	sys.Send(port, "next")
+	sys.Send(port, "next")
+	sys.Actors().Root.Stop(sys.PID(port))
+	close(gate)
+	next(t, died)
+	next(t, lost)
+	next(t, lost)
+	sys.Kill(port, "killed")
+	wantReason(t, next(t, successor), "killed")
+}
+
 func TestMailboxFullKills(t *testing.T) {
 	sys := newSystem(t)
 	props, began, gate := gated(sys.WithMailbox(actor.Mailbox{Size: 2}), proto.WithDispatcher(actor.NewDispatcher(0)))
