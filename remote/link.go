@@ -161,9 +161,10 @@ func (l *link) writeNow() {
 		l.wake.Signal()
 		return
 	}
-	n := l.socket.write(l.pending)
-	l.pending = l.pending[:copy(l.pending, l.pending[n:])]
-	l.wroteBytes(n)
+	if n := l.socket.write(l.pending); n > 0 {
+		l.pending = l.pending[:copy(l.pending, l.pending[n:])]
+		l.wroteBytes(n)
+	}
 	if len(l.pending) > 0 {
 		l.wake.Signal()
 	}
@@ -198,11 +199,13 @@ func (l *link) isCalm() bool {
 	return false
 }
 
-// wroteBytes notes that something was written. The caller holds the lock of the
-// peer.
+// wroteBytes notes that something was written, or is about to be: whoever waits
+// for room has its turn. The caller holds the lock of the peer.
 func (l *link) wroteBytes(n int) {
 	l.written += int64(n)
 	l.wrote, l.heard = time.Now(), l.received.Load()
+	l.peer.batches++
+	l.peer.notify()
 }
 
 // translate puts requests in the words of the peer's generation.
@@ -289,7 +292,5 @@ func (l *link) take(empty []byte) (batch []byte) {
 	batch, l.pending, l.bulk = l.pending, empty, 0
 	l.writing = true
 	l.wroteBytes(len(batch))
-	l.peer.batches++
-	l.peer.notify()
 	return batch
 }

@@ -42,7 +42,7 @@ type peer struct {
 	handshakes int      // that know this peer and have not ended
 	gone       bool     // not to be used any more
 	changed    chan any // made by changes, closed by notify
-	batches    int      // taken off to be written, by the loops of links
+	batches    int      // taken off to be written
 }
 
 func newPeer(n *Node, id actor.NodeID) *peer {
