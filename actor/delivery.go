@@ -1,6 +1,8 @@
 package actor
 
 import (
+	"slices"
+
 	proto "github.com/asynkron/protoactor-go/actor"
 
 	"github.com/portmesh/portmesh/aemp"
@@ -10,7 +12,8 @@ import (
 // fast it gathers consecutive messages for one port, until another port has its
 // turn or Post is called. It is for one goroutine at a time.
 type Delivery struct {
-	// Hold keeps the ports asleep that the messages wake, until Run or Wake.
+	// Hold keeps the ports asleep that the messages wake, until Next or Flush. Those
+	// that have a dispatcher of their own are for that to run.
 	Hold bool
 
 	s        *System
@@ -48,10 +51,10 @@ func (v *Delivery) Deliver(port []byte, d aemp.Decoder, packet []byte) error {
 	case err != nil:
 		return err
 	case box == nil:
-		v.Post()
+		v.Flush() // what is found under the name, or hears of dead letters, may wait
 		s.deliver(name, m, reply)
 	case isBatch || box.config.Size > 0:
-		v.Post()
+		v.Flush() // there may be no room
 		box.PostUserMessage(s.envelope(m, reply))
 	default:
 		v.gather(box, s.envelope(m, reply))
@@ -106,20 +109,27 @@ func (v *Delivery) Post() {
 	if v.box == nil {
 		return
 	}
-	wake := v.box.post(v.gathered)
-	switch {
-	case wake && v.Hold:
+	if v.box.post(v.gathered) {
 		v.woken = append(v.woken, v.box)
-	case wake:
-		v.box.wake()
+		if _, ours := v.box.dispatcher.(*Dispatcher); !ours || !v.Hold {
+			v.wake()
+		}
 	}
 	clear(v.gathered)
 	v.box, v.gathered = nil, v.gathered[:0]
 	v.port = nil // lest it be kept when it has died
 }
 
-// Wake has all ports run that were held, each in a goroutine of its own.
-func (v *Delivery) Wake() {
+// Flush posts, and has all ports run that are held, each in a goroutine of its own:
+// before anything that may wait, perhaps for one of them.
+func (v *Delivery) Flush() {
+	v.Post()
+	v.wake()
+}
+
+// wake has all ports run that have woken. Another dispatcher than ours may run one
+// of them right here; it is the last.
+func (v *Delivery) wake() {
 	for _, box := range v.woken {
 		box.wake()
 	}
@@ -135,6 +145,6 @@ func (v *Delivery) Held() int { return len(v.woken) }
 // it has nothing more to do; that may take any time.
 func (v *Delivery) Next() (run func()) {
 	box := v.woken[0]
-	v.woken = v.woken[:copy(v.woken, v.woken[1:])]
+	v.woken = slices.Delete(v.woken, 0, 1)
 	return box.processOnce
 }

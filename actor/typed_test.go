@@ -122,29 +122,6 @@ func TestTypedMessages(t *testing.T) {
 	}
 }
 
-// deliver hands a message to a system as if it came from another node.
-func deliver(t *testing.T, sys *actor.System, f aemp.Framing, m actor.Outgoing) {
-	t.Helper()
-	packet, err := m.Encode(f.NewEncoder(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := f.NewDecoder(aemp.Limits{}.WithDefaults())
-	if n, err := d.Scan(packet); err != nil || n != len(packet) {
-		t.Fatal(n, err)
-	}
-	d.Reset(packet)
-	name, _, err := aemp.DecodePort(d)
-	if err == nil {
-		delivery := actor.GatewayOf(sys).NewDelivery()
-		err = delivery.Deliver(name, d, packet)
-		delivery.Post()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // Lists become typed messages and the reverse, as the receiver wants.
 func TestTypedAndUntypedConvert(t *testing.T) {
 	sys := newSystem(t)

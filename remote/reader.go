@@ -57,8 +57,7 @@ func (r *reader) loop() {
 			err = r.link.conn.Fill()
 		}
 		if err != nil {
-			r.delivery.Post()
-			r.delivery.Wake()
+			r.delivery.Flush()
 			if errors.Is(err, io.EOF) {
 				err = errPeerClosed
 			}
@@ -116,7 +115,7 @@ func (r *reader) receive(d aemp.Decoder) error {
 	if err != nil {
 		return err
 	}
-	r.delivery.Post()
+	r.delivery.Flush()
 	l.request(m)
 	return nil
 }
@@ -139,11 +138,12 @@ func (r *reader) runHeld() bool {
 		if !r.turn.CompareAndSwap(turn, turn+1) {
 			return false
 		}
+		if took := time.Since(start); took > inlineTime {
+			r.rest = start.Add(took + restFactor*took)
+			r.delivery.Flush()
+		}
 	}
 	r.link.uncork()
-	if took := time.Since(start); took > inlineTime {
-		r.rest = start.Add(took + restFactor*took)
-	}
 	return true
 }
 
@@ -158,7 +158,7 @@ func (r *reader) takeOver() bool {
 	r.idle++
 	if turn&1 == 1 && r.turn.CompareAndSwap(turn, turn+1) {
 		r.rest = time.Now().Add(100 * lookoutInterval)
-		r.delivery.Wake()
+		r.delivery.Flush()
 		r.link.uncork()
 		go r.loop()
 	}

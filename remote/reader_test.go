@@ -2,12 +2,19 @@ package remote_test
 
 import (
 	"bytes"
+	"context"
+	"net"
 	"runtime"
 	"runtime/debug"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/portmesh/portmesh/actor"
+	"github.com/portmesh/portmesh/aemp"
 	"github.com/portmesh/portmesh/remote"
+	"github.com/portmesh/portmesh/remote/remotetest"
 )
 
 // inReader calls f in a handler of a new port on b, by a message from a, in the
@@ -126,4 +133,74 @@ func TestHandlersFloodEachOther(t *testing.T) {
 	}
 	next(t, done)
 	next(t, done)
+}
+
+// A handler that sends more than may wait for the peer goes on as soon as that is
+// written.
+func TestHandlerSendsMuch(t *testing.T) {
+	m := newMesh(t)
+	patient := func(c *remote.Config) { c.MonitorTimeout = time.Hour } // no heartbeat helps
+	a, b := m.start("a", patient), m.start("b", patient, func(c *remote.Config) { c.PendingBytes = 4 << 10 })
+	port, got := a.collector()
+	text := string(make([]byte, 1<<10))
+	const messages = 100
+	inReader(t, a, b, func(c *actor.Context) {
+		for range messages {
+			c.Send(port, text)
+		}
+	})
+	for range messages {
+		next(t, got)
+	}
+}
+
+// Ports that take their time do not wait for each other, even if none of them
+// takes so long that it is noticed.
+func TestHandlersTakeTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mesh := remotetest.NewMesh(t)
+		b := mesh.Start("b")
+		var dial func(context.Context, string) (net.Conn, error)
+		mesh.Start("a", remotetest.WithConfig(func(c *remote.Config) { dial = c.Dial }))
+		nc, err := dial(t.Context(), remotetest.Address("b"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn, err := aemp.Handshake(t.Context(), nc, aemp.Config{NodeID: "peer", Secret: "remotetest"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+
+		const ports = 10
+		var done sync.WaitGroup
+		packets := make(map[string][]byte) // for all ports, by tag
+		enc := conn.NewEncoder()
+		for range ports {
+			port := b.System().Port(func(c *actor.Context) error {
+				c.Receive("quick", func(*actor.Context, actor.Message) error { done.Done(); return nil })
+				c.Receive("slow", func(*actor.Context, actor.Message) error {
+					time.Sleep(900 * time.Microsecond)
+					done.Done()
+					return nil
+				})
+				return nil
+			})
+			for _, tag := range []string{"quick", "slow"} {
+				if packets[tag], err = aemp.EncodeMessage(enc, packets[tag], port.Name(), tag); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for _, tag := range []string{"quick", "quick", "slow"} { // after two, the ports are known
+			start := time.Now()
+			done.Add(ports)
+			conn.Write(packets[tag])
+			done.Wait()
+			if took := time.Since(start); took > 3*time.Millisecond {
+				t.Errorf("all together took %v", took)
+			}
+			synctest.Wait()
+		}
+	})
 }
