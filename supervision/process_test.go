@@ -32,6 +32,8 @@ func program() {
 	switch args := os.Args[2:]; os.Args[1] {
 	case "run":
 		runProgram(args[0])
+	case "context":
+		contextProgram()
 	case "node":
 		err = nodeProgram(actor.NodeID(args[0]))
 	case "boss":

@@ -62,6 +62,7 @@ func Run(ctx context.Context, sys *actor.System, spec Spec, config RunConfig) er
 	if err != nil {
 		return err
 	}
+	signalled := false
 	for stop := false; !stop; {
 		select {
 		case <-ready:
@@ -73,7 +74,7 @@ func Run(ctx context.Context, sys *actor.System, spec Spec, config RunConfig) er
 			return s.Err()
 		case sig := <-signals:
 			sys.Logger().Info("stopping", "signal", sig)
-			stop = true
+			stop, signalled = true, true
 		case <-ctx.Done():
 			stop = true
 		}
@@ -81,13 +82,18 @@ func Run(ctx context.Context, sys *actor.System, spec Spec, config RunConfig) er
 	stopping, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), config.Deadline, ErrDeadline)
 	defer cancel()
 	sys.Send(s.port, tagStop) // it is local
-	select {
-	case <-s.ended:
-		return s.Err()
-	case <-signals:
-		err = ErrForced
-	case <-stopping.Done():
-		err = ErrDeadline
+	for err == nil {
+		select {
+		case <-s.ended:
+			return s.Err()
+		case <-signals:
+			if signalled {
+				err = ErrForced
+			}
+			signalled = true // it may be the one that has ended the context
+		case <-stopping.Done():
+			err = ErrDeadline
+		}
 	}
 	s.Kill()
 	return fmt.Errorf("supervision: %w", err)

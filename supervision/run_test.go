@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -140,5 +141,39 @@ func TestSignals(t *testing.T) {
 				t.Errorf("got %q with code %d, want %q with %d", got, code, test.want, test.code)
 			}
 		})
+	}
+}
+
+// contextProgram is a program whose context ends by a signal, of which its tree
+// hears as well. Its child ends at the next one.
+func contextProgram() {
+	sys := actor.NewSystem(actor.WithLogger(slog.New(slog.DiscardHandler)))
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer cancel()
+	next := make(chan os.Signal, 1)
+	signal.Notify(next, syscall.SIGTERM)
+	task := sv.Task(func(ctx context.Context, _ actor.Message) error {
+		fmt.Println("started")
+		<-ctx.Done()
+		fmt.Println("stopping")
+		<-next
+		fmt.Println("stopped")
+		return nil
+	})
+	spec := sv.Spec{Children: []sv.Child{{ID: "task", Start: task, Shutdown: sv.Infinity}}}
+	os.Exit(sv.ExitCode(sv.Run(ctx, sys, spec, sv.RunConfig{Signals: []os.Signal{syscall.SIGTERM}})))
+}
+
+// A signal that comes when the context has ended is no second one: it may be what
+// has ended the context.
+func TestSignalEndsContext(t *testing.T) {
+	p := proctest.Start(t, "context")
+	p.Expect("started")
+	p.Signal(os.Interrupt)
+	p.Expect("stopping")
+	p.Signal(syscall.SIGTERM)
+	p.Expect("stopped")
+	if err := p.Wait(); err != nil {
+		t.Error(err)
 	}
 }
