@@ -31,6 +31,8 @@ func join(ctx context.Context, config remote.Config, name string) error {
 
 	m := &member{name: name}
 	port := sys.Port(m.setup)
+	ended := make(chan actor.Reason, 1)
+	sys.Monitor(port, func(reason actor.Reason) { ended <- reason })
 	stop, err := reg.Monitor(servers, func(c registry.Change) {
 		sys.Send(port, "servers", slices.Collect(maps.Keys(c.Content)))
 	})
@@ -38,9 +40,6 @@ func join(ctx context.Context, config remote.Config, name string) error {
 		return err
 	}
 	defer stop()
-
-	ended := make(chan actor.Reason, 1)
-	sys.Monitor(port, func(reason actor.Reason) { ended <- reason })
 	go readInput(sys, port)
 	fmt.Println("* looking for a server; /quit ends")
 	select {

@@ -25,6 +25,7 @@ func dispatch(ctx context.Context, config remote.Config, n int, listening func(a
 	port := sys.Port(d.setup)
 	ended := make(chan actor.Reason, 1)
 	sys.Monitor(port, func(reason actor.Reason) { ended <- reason })
+	sys.Send(port, "begin") // not before somebody hears of its end
 	stop, err := reg.Monitor(workers, func(c registry.Change) {
 		sys.Send(port, "workers", slices.Collect(maps.Keys(c.Content)))
 	})
@@ -86,7 +87,10 @@ func (d *dispatcher) setup(c *actor.Context) error {
 		return d.hire(c)
 	})
 	actor.On(c, d.done)
-	d.checkEnd(c)
+	c.Receive("begin", func(c *actor.Context, _ actor.Message) error {
+		d.checkEnd(c) // there may be nothing to do
+		return nil
+	})
 	return nil
 }
 

@@ -38,10 +38,10 @@ func work(ctx context.Context, config remote.Config, delay time.Duration) error 
 		})
 		return nil
 	})
+	fmt.Printf("worker %s is process %d\n", sys.Node(), os.Getpid())
 	if _, err := reg.Register(workers, port, nil); err != nil {
 		return err
 	}
-	fmt.Printf("worker %s is process %d\n", sys.Node(), os.Getpid())
 	died := make(chan actor.Reason, 1)
 	sys.Monitor(port, func(reason actor.Reason) { died <- reason })
 	select {
