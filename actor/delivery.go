@@ -67,8 +67,7 @@ func (v *Delivery) Deliver(port []byte, d aemp.Decoder, packet []byte) error {
 // the port to judge.
 func (v *Delivery) decode(d aemp.Decoder, packet []byte) (m any, reply PortID, err error) {
 	if kind := d.Kind(); kind != aemp.Text && kind != aemp.Octets {
-		list, err := aemp.DecodeMessage(d)
-		return list, replyPort(list), err
+		return decodeList(d, nil)
 	}
 	tag := d.Bytes()
 	if v.tag == nil || v.tag.tag != string(tag) {
@@ -85,15 +84,22 @@ func (v *Delivery) decode(d aemp.Decoder, packet []byte) (m any, reply PortID, e
 		d.Skip() // the port
 		tag = d.Bytes()
 	}
-	var list Message
-	if value := v.s.tags.get(tag); value != nil {
-		list, err = aemp.DecodeMessage(d, value)
-	} else {
+	value := v.s.tags.get(tag)
+	if value == nil {
 		d.Reset(packet)
 		d.Skip()
-		list, err = aemp.DecodeMessage(d)
 	}
-	return list, replyPort(list), err
+	return decodeList(d, value)
+}
+
+// decodeList reads a message that is a list, but for its tag if that is known.
+func decodeList(d aemp.Decoder, tag any) (m any, reply PortID, err error) {
+	list := newList(max(d.Len(), 0) + 1)
+	if tag != nil {
+		*list = append(*list, tag)
+	}
+	err = aemp.DecodeRest(d, (*[]any)(list))
+	return asValue(list), replyPort(*list), err
 }
 
 func (v *Delivery) gather(box *mailbox, m any) {

@@ -18,7 +18,8 @@ import (
 // What a provider accepts for a node is delivered in order, or the provider
 // calls [Gateway.NodeDown] before it delivers anything that came later.
 type Provider interface {
-	// Send sends a message to a port of another node.
+	// Send sends a message to a port of another node. A list in it is valid until
+	// Send returns.
 	Send(node NodeID, m Outgoing) error
 	// Kill asks the port's node to kill it.
 	Kill(port PortID, reason Reason) error

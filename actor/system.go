@@ -185,19 +185,27 @@ func (s *System) Send(to PortID, msg ...any) error { return s.send(to, msg, "", 
 // for the list that it is in.
 func (s *System) send(to PortID, msg Message, reply PortID, noWait bool) error {
 	node, name := to.Split()
+	local := s.isLocal(node)
 	var m any
 	var b *binding
 	if len(msg) == 1 {
 		m, b = typedMessage(msg[0])
 	}
-	if b == nil || name == "" && s.isLocal(node) {
-		list := append(make(Message, 0, len(msg)+1), msg...)
-		if b == nil && reply != "" {
-			list = append(list, string(reply))
+	if b == nil || name == "" && local {
+		var list *Message
+		if local {
+			list = newList(len(msg) + 1)
+		} else {
+			list = outgoing.Get().(*Message)
+			defer free(list)
 		}
-		m, reply = list, ""
+		*list = append(*list, msg...)
+		if b == nil && reply != "" {
+			*list = append(*list, string(reply))
+		}
+		m, reply = asValue(list), ""
 	}
-	if s.isLocal(node) {
+	if local {
 		s.deliver(name, m, reply)
 		return nil
 	}

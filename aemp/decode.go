@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/portmesh/portmesh/internal/ascii"
+	"github.com/portmesh/portmesh/internal/box"
 )
 
 // DecodeMessage reads what is left of the packet that d is in. Elements that
@@ -14,11 +15,17 @@ func DecodeMessage(d Decoder, first ...any) (Message, error) {
 	if n < 0 {
 		n = usualLength - len(first)
 	}
-	m := append(make(Message, 0, len(first)+max(n, 0)), first...)
+	m := append(make([]any, 0, len(first)+max(n, 0)), first...)
+	err := DecodeRest(d, &m)
+	return m, err
+}
+
+// DecodeRest reads what is left of the packet that d is in, appended to m.
+func DecodeRest(d Decoder, m *[]any) error {
 	for d.Kind() != End {
-		m = append(m, DecodeValue(d))
+		*m = append(*m, DecodeValue(d))
 	}
-	return m, d.Err()
+	return d.Err()
 }
 
 // usualLength is for how many elements there is room at once when a framing
@@ -53,11 +60,11 @@ func DecodeValue(d Decoder) any {
 	case Float:
 		return d.Float()
 	case Text:
-		return string(d.Bytes())
+		return box.Text(d.Bytes())
 	case Octets:
 		b := d.Bytes()
 		if ascii.Only(b) {
-			return string(b)
+			return box.Text(b)
 		}
 		return append([]byte(nil), b...)
 	case Array:

@@ -32,15 +32,15 @@ func (m Message) Scan(dest ...any) error {
 		return fmt.Errorf("%w: element %d is missing, %d are wanted", ErrValue, len(m), len(dest))
 	}
 	for i, d := range dest {
-		if d == nil {
+		if d == nil || store(d, m[i]) {
 			continue
 		}
-		v := reflect.ValueOf(d)
+		v := reflect.ValueOf(notKept(d))
 		if v.Kind() != reflect.Pointer {
-			return fmt.Errorf("aemp: Scan of element %d into %T, which is not a pointer", i, d)
+			return fmt.Errorf("aemp: Scan of element %d into %s, which is not a pointer", i, v.Type())
 		}
 		if v.IsNil() {
-			return fmt.Errorf("aemp: Scan of element %d into a nil %T", i, d)
+			return fmt.Errorf("aemp: Scan of element %d into a nil %s", i, v.Type())
 		}
 		if err := assign(v.Elem(), m[i]); err != nil {
 			return fmt.Errorf("element %d: %w", i, err)

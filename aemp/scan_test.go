@@ -549,3 +549,45 @@ func TestScanDuration(t *testing.T) {
 		}
 	}
 }
+
+// Scan stores the usual types by itself, as Convert does by reflection.
+func TestScanAsConvert(t *testing.T) {
+	type named string
+	values := []any{
+		nil, "", "text", "12", aemp.PortID("a#b"), aemp.NodeID("a"), named("n"), int64(-7), int64(1 << 40), 12, uint8(3), uint64(1 << 63),
+		2.5, 3.0, true, false, []byte("b"), []any{1}, map[string]any{"k": 1}, 5 * time.Second,
+	}
+	types := []reflect.Type{
+		reflect.TypeFor[string](), reflect.TypeFor[aemp.PortID](), reflect.TypeFor[aemp.NodeID](), reflect.TypeFor[named](),
+		reflect.TypeFor[int64](), reflect.TypeFor[int](), reflect.TypeFor[int32](), reflect.TypeFor[uint64](), reflect.TypeFor[float64](),
+		reflect.TypeFor[bool](), reflect.TypeFor[any](), reflect.TypeFor[[]byte](), reflect.TypeFor[[]any](), reflect.TypeFor[time.Duration](),
+	}
+	for _, typ := range types {
+		for _, v := range values {
+			scanned, converted := reflect.New(typ), reflect.New(typ)
+			got, want := aemp.Message{v}.Scan(scanned.Interface()), aemp.Convert(converted.Interface(), v)
+			if (got == nil) != (want == nil) || !reflect.DeepEqual(scanned.Elem().Interface(), converted.Elem().Interface()) {
+				t.Errorf("%T %v as %s: Scan stores %v, %v; Convert %v, %v", v, v, typ, scanned.Elem(), got, converted.Elem(), want)
+			}
+		}
+		if err := (aemp.Message{"1"}).Scan(reflect.Zero(reflect.PointerTo(typ)).Interface()); err == nil {
+			t.Errorf("Scan into a nil *%s returned no error", typ)
+		}
+	}
+}
+
+// Variables that are scanned into need not be allocated.
+func TestScanAllocations(t *testing.T) {
+	m := aemp.Message{"text", int64(1 << 20), 2.5, "12"}
+	if n := testing.AllocsPerRun(100, func() {
+		var s string
+		var i int64
+		var f float64
+		var u uint16
+		if err := m.Scan(&s, &i, &f, &u); err != nil || s != "text" || i != 1<<20 || f != 2.5 || u != 12 {
+			t.Error(s, i, f, u, err)
+		}
+	}); n > 0 {
+		t.Errorf("got %v allocations, want none", n)
+	}
+}
