@@ -1,0 +1,98 @@
+package actor
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+	"weak"
+)
+
+// collector makes a port of that name that hands on what it gets, as it is.
+func collectorNamed(t *testing.T, sys *System, name string) (PortID, chan Message) {
+	t.Helper()
+	got := make(chan Message, 100)
+	port, err := sys.NamedPort(name, func(c *Context) error {
+		c.Default(func(_ *Context, m Message) error {
+			got <- m
+			return nil
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port, got
+}
+
+func die(t *testing.T, sys *System, port PortID) {
+	t.Helper()
+	died := make(chan Reason, 1)
+	sys.Monitor(port, func(r Reason) { died <- r })
+	sys.Kill(port)
+	select {
+	case <-died:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the port does not die")
+	}
+}
+
+// Without shortcuts all would be as it is, but slower, and no other test would tell.
+func TestShortcutIsTaken(t *testing.T) {
+	sys := NewSystem()
+	port, got := collectorNamed(t, sys, "p")
+	for i := range 3 {
+		sys.Send(port, "n", i)
+		<-got
+	}
+	if sys.shortcuts.find("p") == nil {
+		t.Error("there is no short way to a port that was sent to three times")
+	}
+}
+
+// The name of a port that has died leads to the next of that name, and to nowhere
+// in between.
+func TestShortcutOfNameUsedAgain(t *testing.T) {
+	sys := NewSystem()
+	for round := range 50 {
+		port, got := collectorNamed(t, sys, "again")
+		for i := range 5 {
+			sys.Send(port, round, i)
+		}
+		for i := range 5 {
+			if m := <-got; fmt.Sprint(m) != fmt.Sprint(Message{round, i}) {
+				t.Fatalf("round %d: got %v as message %d", round, m, i)
+			}
+		}
+		die(t, sys, port)
+		if sys.shortcuts.find("again") != nil {
+			t.Fatal("there is a way to a port that has died")
+		}
+		sys.Send(port, "lost")
+	}
+}
+
+// What a port held is not kept when it has died.
+func TestShortcutKeepsNothing(t *testing.T) {
+	sys := NewSystem()
+	state := new([1 << 16]byte)
+	kept := weak.Make(state)
+	port := sys.Port(func(c *Context) error {
+		c.Default(func(*Context, Message) error {
+			state[0]++
+			return nil
+		})
+		return nil
+	})
+	for range 10 {
+		sys.Send(port, "x")
+	}
+	die(t, sys, port)
+	state = nil
+	for deadline := time.Now().Add(10 * time.Second); kept.Value() != nil; {
+		if time.Now().After(deadline) {
+			t.Fatal("the state of a dead port is still there")
+		}
+		runtime.GC()
+	}
+}
