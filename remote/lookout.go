@@ -20,8 +20,9 @@ const (
 	// lookoutInterval is how often it looks. A link is held up by a port for two
 	// intervals at most.
 	lookoutInterval = time.Millisecond
-	// lookoutPatience is how often it looks at a reader that runs no ports.
-	lookoutPatience = 64
+	// lookoutPatience is how often it looks at a reader that runs no ports. Where
+	// messages are rare, to look costs more than to begin anew.
+	lookoutPatience = 2
 )
 
 // watch sees to it that a reader, whose turn is odd, is watched. It returns false
