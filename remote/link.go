@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/portmesh/portmesh/actor"
 	"github.com/portmesh/portmesh/aemp"
 )
@@ -58,16 +60,12 @@ func (l *link) run() {
 	l.socket = newSocket(l.conn.NetConn()) // nothing is written before NodeUp
 	l.beats.start(l)
 	p.mu.Unlock()
-	ended := make(chan error, 2)
-	go func() { ended <- l.writeLoop() }()
-	go newReader(l, ended).loop()
-	for range 2 {
-		if err := <-ended; err != nil {
-			p.mu.Lock()
-			l.end(err)
-			p.mu.Unlock()
-		}
-	}
+	read := make(chan error, 1)
+	var loops errgroup.Group
+	loops.Go(func() error { return l.endFor(l.writeLoop()) })
+	loops.Go(func() error { return l.endFor(<-read) })
+	go newReader(l, read).loop() // not to be waited for: a port may hold it up
+	loops.Wait()
 	l.conn.Close()
 	p.mu.Lock()
 	l.beats.stop()
@@ -98,6 +96,16 @@ func (l *link) end(cause error) {
 	// This frees both loops, wherever they are, and does not block.
 	l.conn.NetConn().SetDeadline(time.Unix(1, 0))
 	l.wake.Signal()
+}
+
+// endFor makes the link end if there is a cause, and returns it.
+func (l *link) endFor(cause error) error {
+	if cause != nil {
+		l.peer.mu.Lock()
+		defer l.peer.mu.Unlock()
+		l.end(cause)
+	}
+	return cause
 }
 
 // shutdown makes the link end when all is written, or after the close timeout.
