@@ -3,6 +3,7 @@ package remote_test
 import (
 	"bytes"
 	"context"
+	"math/rand/v2"
 	"net"
 	"runtime"
 	"runtime/debug"
@@ -203,4 +204,82 @@ func TestHandlersTakeTime(t *testing.T) {
 			synctest.Wait()
 		}
 	})
+}
+
+// Whatever ports do with the goroutine that runs them, each gets its messages in
+// order, and so do those that it sends to.
+func TestHandlersAtRandom(t *testing.T) {
+	for name, change := range map[string]func(*remote.Config){"plain": func(*remote.Config) {}, "TLS": withTLS(t, certificate(t))} {
+		t.Run(name, func(t *testing.T) {
+			m := newMesh(t)
+			a, b := m.start("a", change), m.start("b", change)
+			const ports, messages = 30, 300
+			var done sync.WaitGroup
+			// inOrder makes a port that wants numbers from zero on, and gives each
+			// to do.
+			inOrder := func(n *testNode, do func(c *actor.Context, i int) error, opts ...actor.PortOption) actor.PortID {
+				done.Add(1)
+				want := 0
+				return n.sys.Port(func(c *actor.Context) error {
+					c.Receive("number", func(c *actor.Context, m actor.Message) error {
+						var i int
+						if err := m.Scan(&i); err != nil || i != want {
+							t.Errorf("got %v, %v, want %d", m, err, want)
+						}
+						if want++; want == messages {
+							done.Done()
+						}
+						return do(c, i)
+					})
+					return nil
+				}, opts...)
+			}
+			var behind [ports]chan bool          // gets what the port behind gets
+			answered := make(chan int, messages) // by the last one
+			var there []actor.PortID
+			for p := range ports {
+				behind[p] = make(chan bool, messages)
+				seen := 0 // of behind
+				back := inOrder(a, func(_ *actor.Context, i int) error {
+					if p == ports-1 {
+						answered <- i
+					}
+					return nil
+				})
+				var opts []actor.PortOption
+				if p%5 == 4 {
+					opts = append(opts, actor.Mailbox{Size: 2, Full: actor.WaitFor(time.Minute)})
+				}
+				there = append(there, inOrder(b, func(c *actor.Context, i int) error {
+					if p > 0 {
+						behind[p-1] <- true
+					}
+					switch rand.IntN(20) {
+					case 0:
+						runtime.Gosched()
+					case 1: // a lot to do
+						for start := time.Now(); time.Since(start) < 300*time.Microsecond; {
+						}
+					case 2: // wait for what comes later
+						for ; p < ports-1 && seen <= i; seen++ {
+							<-behind[p]
+						}
+					}
+					return c.Send(back, "number", i)
+				}, opts...))
+			}
+			for i := range messages {
+				for _, port := range there {
+					a.sys.Send(port, "number", i)
+				}
+				if i%4 == 3 { // few at a time, so that the readers run the ports
+					for next(t, answered) < i {
+					}
+				}
+			}
+			finished := make(chan bool)
+			go func() { done.Wait(); close(finished) }()
+			next(t, finished)
+		})
+	}
 }
