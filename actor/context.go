@@ -16,7 +16,7 @@ type Context struct {
 	reply PortID
 
 	tags     receivers
-	latest   int // of tags, that got a value of a bound type
+	latest   int // of tags, that got a message
 	fallback Handler
 	monitors *[]heldMonitor // nil until there is one; most ports have none
 }

@@ -143,7 +143,7 @@ func (p *port) receive(pc proto.Context, m Message) {
 		c.reply = replyPort(m)
 	}
 	if tag, ok := m.Tag(); ok {
-		if r, ok := p.tags.get(tag); ok {
+		if r := p.receiver(tag); r != nil {
 			p.check(r.receive(c, m))
 			return
 		}
@@ -176,7 +176,21 @@ func (p *port) call(pc proto.Context, b *binding, h handler, m any) {
 	p.check(h.handle(c, m))
 }
 
-// receive hands a list to the receiver of its tag.
+// receiver returns the receiver for a tag, or nil.
+func (p *port) receiver(tag string) *receiver {
+	if p.latest < len(p.tags) && p.tags[p.latest].tag == tag {
+		return &p.tags[p.latest]
+	}
+	i, found := p.tags.find(tag)
+	if !found {
+		return nil
+	}
+	p.latest = i
+	return &p.tags[i]
+}
+
+// receive hands a list to the receiver of its tag. It works on a copy, since a
+// receiver that is called may change the others.
 func (r receiver) receive(c *Context, m Message) error {
 	if list, ok := r.handler.(Handler); ok {
 		return list(c, m[1:])

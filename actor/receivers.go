@@ -13,14 +13,6 @@ func (rs receivers) find(tag string) (i int, found bool) {
 	return slices.BinarySearchFunc(rs, tag, func(r receiver, tag string) int { return strings.Compare(r.tag, tag) })
 }
 
-// get returns a copy, since a receiver that is called may change the others.
-func (rs receivers) get(tag string) (r receiver, ok bool) {
-	if i, found := rs.find(tag); found {
-		return rs[i], true
-	}
-	return r, false
-}
-
 // set puts a receiver in, in the place of the one for the same tag.
 func (rs *receivers) set(r receiver) {
 	i, found := rs.find(r.tag)
