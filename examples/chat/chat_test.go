@@ -88,9 +88,20 @@ func TestOneServer(t *testing.T) {
 func TestSeveralServers(t *testing.T) {
 	red, seed := startServer(t, "red", nowhere)
 	anna := startClient(t, "anna", seed) // on red: there is no other
-	blue, blueSeed := startServer(t, "blue", seed)
+	blue := proctest.Start(t, "serve", "-node", "blue", "-listen", "127.0.0.1:0", "-seeds", seed)
+	var blueSeed, other string
+	for blueSeed == "" || other == "" { // they come in either order
+		line := blue.Expect("server ")
+		if _, address, ok := strings.Cut(line, "blue listens on "); ok {
+			blueSeed = address
+		} else {
+			other = line
+		}
+	}
+	if other != "server red is there as well" {
+		t.Errorf("got %q", other)
+	}
 	red.Expect("server blue is there as well")
-	blue.Expect("server red is there as well")
 	both := seed + "," + blueSeed
 	// Clients choose by chance; some come to blue soon.
 	var bert *proctest.Process

@@ -33,6 +33,7 @@ func join(ctx context.Context, config remote.Config, name string) error {
 	port := sys.Port(m.setup)
 	ended := make(chan actor.Reason, 1)
 	sys.Monitor(port, func(reason actor.Reason) { ended <- reason })
+	fmt.Println("* looking for a server; /quit ends")
 	stop, err := reg.Monitor(servers, func(c registry.Change) {
 		sys.Send(port, "servers", slices.Collect(maps.Keys(c.Content)))
 	})
@@ -41,7 +42,6 @@ func join(ctx context.Context, config remote.Config, name string) error {
 	}
 	defer stop()
 	go readInput(sys, port)
-	fmt.Println("* looking for a server; /quit ends")
 	select {
 	case <-ctx.Done():
 		sys.Send(port, "quit")
