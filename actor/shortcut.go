@@ -21,12 +21,13 @@ type shortcut struct {
 // read and changed by any goroutine, without a lock.
 type shortcutTable struct {
 	seed  maphash.Seed
-	slots [512]shortcutSlot // by the hash of the name
+	slots [256]shortcutSlot // by the hash of the name
 }
 
+// A shortcutSlot has room for two, so that few names are in each other's way.
 type shortcutSlot struct {
-	shortcut atomic.Pointer[shortcut]
-	missed   atomic.Uint64 // hash of the last name that was looked for in vain
+	shortcuts [2]atomic.Pointer[shortcut]
+	missed    atomic.Uint64 // hash of the last name that was looked for in vain
 }
 
 // valid tells whether the name still stands for the actor.
@@ -35,8 +36,10 @@ func (s *shortcut) valid() bool { return atomic.LoadInt32(s.dead) == 0 }
 // find returns the way to the mailbox of an actor, or nil if no short one is known.
 func (t *shortcutTable) find(name string) *shortcut {
 	slot, _ := t.slot(name)
-	if s := slot.shortcut.Load(); s != nil && s.name == name && s.valid() {
-		return s
+	for i := range slot.shortcuts {
+		if s := slot.shortcuts[i].Load(); s != nil && s.name == name && s.valid() {
+			return s
+		}
 	}
 	return nil
 }
@@ -52,17 +55,26 @@ func (t *shortcutTable) add(name string, process *proto.ActorProcess) {
 	if s == nil {
 		return
 	}
-	slot.shortcut.Store(s)
+	place := &slot.shortcuts[hash>>63]
+	for i := range slot.shortcuts {
+		if old := slot.shortcuts[i].Load(); old == nil || old.name == name || !old.valid() {
+			place = &slot.shortcuts[i]
+			break
+		}
+	}
+	place.Store(s)
 	if !s.valid() {
-		slot.shortcut.CompareAndSwap(s, nil) // forget may have come before
+		place.CompareAndSwap(s, nil) // forget may have come before
 	}
 }
 
 // forget lets go of an actor that has stopped, and of all that it holds.
 func (t *shortcutTable) forget(name string) {
 	slot, _ := t.slot(name)
-	if s := slot.shortcut.Load(); s != nil && s.name == name && !s.valid() {
-		slot.shortcut.CompareAndSwap(s, nil)
+	for i := range slot.shortcuts {
+		if s := slot.shortcuts[i].Load(); s != nil && s.name == name && !s.valid() {
+			slot.shortcuts[i].CompareAndSwap(s, nil)
+		}
 	}
 }
 
