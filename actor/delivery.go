@@ -112,6 +112,7 @@ func (v *Delivery) gather(box *mailbox, m any) {
 
 // Post puts what was gathered into the mailbox of its port.
 func (v *Delivery) Post() {
+	v.port = nil // lest it be kept when it has died
 	if v.box == nil {
 		return
 	}
@@ -123,7 +124,6 @@ func (v *Delivery) Post() {
 	}
 	clear(v.gathered)
 	v.box, v.gathered = nil, v.gathered[:0]
-	v.port = nil // lest it be kept when it has died
 }
 
 // Flush posts, and has all ports run that are held, each in a goroutine of its own:
