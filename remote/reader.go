@@ -3,6 +3,7 @@ package remote
 import (
 	"errors"
 	"io"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -54,6 +55,9 @@ func (r *reader) loop() {
 			return
 		}
 		if err == nil {
+			if !r.delivery.Hold {
+				runtime.Gosched() // whoever always finds more to read would never give way
+			}
 			err = r.link.conn.Fill()
 		}
 		if err != nil {
