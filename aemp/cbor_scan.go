@@ -344,14 +344,14 @@ func (r *cborRefs) lookup(tag int, number uint64) (int, bool) {
 // cborSizes is the size of each item whose first byte tells it, for scanShort.
 var cborSizes = func() (sizes [256]uint8) {
 	for c := range sizes {
-		switch major, info := c>>5, c&0x1f; {
-		case major == cborUint || major == cborNegint:
+		switch major, info := c>>5, c&0x1f; major {
+		case cborUint, cborNegint:
 			if info < cborInfo8 {
 				sizes[c] = 1
 			} else if info <= cborInfo64 {
 				sizes[c] = 1 + 1<<(info-cborInfo8)
 			}
-		case major == cborBytes || major == cborText:
+		case cborBytes, cborText:
 			if info < cborInfo8 {
 				sizes[c] = 1 + uint8(info)
 			}
