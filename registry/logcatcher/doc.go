@@ -6,9 +6,9 @@
 //
 //	handler := logcatcher.NewHandler(slog.NewTextHandler(os.Stderr, nil))
 //	sys := actor.NewSystem(actor.WithLogger(slog.New(handler)))
-//	reg, err := registry.Start(ctx, sys, ...)
+//	err := handler.Serve(sys)
 //	...
-//	err = handler.Serve(reg.Node())
+//	reg, err := registry.Start(ctx, sys, ...)
 //
 // A node that collects says where the records of the others go:
 //

@@ -18,17 +18,19 @@ func Example() {
 	begin := func(id actor.NodeID, log slog.Handler, seeds ...string) *registry.Registry {
 		handler := logcatcher.NewHandler(log)
 		sys := actor.NewSystem(actor.WithLogger(slog.New(handler)))
-		reg, err := registry.Start(ctx, sys, remote.Config{
-			NodeID: id, Secret: "geheim", Listen: []string{"127.0.0.1:0"}, Seeds: seeds,
-		}, registry.Config{})
+		err := handler.Serve(sys)
 		if err == nil {
-			err = handler.Serve(reg.Node())
+			var reg *registry.Registry
+			reg, err = registry.Start(ctx, sys, remote.Config{
+				NodeID: id, Secret: "geheim", Listen: []string{"127.0.0.1:0"}, Seeds: seeds,
+			}, registry.Config{})
+			if err == nil {
+				return reg
+			}
 		}
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return reg
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+		return nil
 	}
 	collector := begin("collector", nil)
 	defer collector.Close()

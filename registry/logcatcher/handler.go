@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/portmesh/portmesh/actor"
+	"github.com/portmesh/portmesh/aemp"
 	"github.com/portmesh/portmesh/remote"
 )
 
@@ -91,9 +92,20 @@ func (h *Handler) WithGroup(name string) slog.Handler {
 }
 
 // Serve lets other nodes collect what is logged through the handler and through
-// those that were made of it. The error wraps [actor.ErrNameTaken].
-func (h *Handler) Serve(node *remote.Node) error {
-	return node.System().RegisterCall(function, func(from actor.NodeID, args actor.Message) error {
+// those that were made of it. Call it before the system becomes a node: the others
+// ask once, when they first hear of it. The error wraps [actor.ErrNameTaken].
+func (h *Handler) Serve(sys *actor.System) error {
+	var greetings sync.Map // of the nodes that are connected: NodeID to *aemp.Greeting
+	events := sys.Actors().EventStream
+	subscription := events.Subscribe(func(e any) {
+		switch e := e.(type) {
+		case remote.NodeUp:
+			greetings.Store(e.Node, e.Greeting)
+		case remote.NodeDown:
+			greetings.Delete(e.Node)
+		}
+	})
+	err := sys.RegisterCall(function, func(from actor.NodeID, args actor.Message) error {
 		var version string
 		var port actor.PortID
 		level := 9
@@ -104,12 +116,16 @@ func (h *Handler) Serve(node *remote.Node) error {
 			return err
 		}
 		c := &collector{port: port, scale: generation2, threshold: level}
-		if g := node.Greeting(port.Node()); g != nil {
-			c.portmesh = g.IsPortmesh()
-			c.scale = scale(g.Generation())
+		if g, ok := greetings.Load(port.Node()); ok {
+			c.portmesh = g.(*aemp.Greeting).IsPortmesh()
+			c.scale = scale(g.(*aemp.Greeting).Generation())
 		}
-		return h.out.connect(node.System(), c)
+		return h.out.connect(sys, c)
 	})
+	if err != nil {
+		events.Unsubscribe(subscription)
+	}
+	return err
 }
 
 // A record is what is to be sent of a slog.Record.

@@ -72,7 +72,10 @@ func start(t *testing.T, id actor.NodeID, seeds ...string) *node {
 	n.handler = logcatcher.NewHandler(n.local.handler(slog.LevelWarn))
 	n.log = slog.New(n.handler)
 	n.sys = actor.NewSystem(actor.WithLogger(n.log))
-	var err error
+	err := n.handler.Serve(n.sys)
+	if err != nil {
+		t.Fatal(err)
+	}
 	n.Registry, err = registry.Start(t.Context(), n.sys, remote.Config{
 		NodeID: id, Secret: "geheim", Listen: []string{"127.0.0.1:0"}, Seeds: seeds,
 	}, registry.Config{Global: len(seeds) == 0})
@@ -80,9 +83,6 @@ func start(t *testing.T, id actor.NodeID, seeds ...string) *node {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { n.Close() })
-	if err := n.handler.Serve(n.Node()); err != nil {
-		t.Fatal(err)
-	}
 	return n
 }
 

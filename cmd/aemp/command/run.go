@@ -128,6 +128,9 @@ func (n *runner) run(ctx context.Context) error {
 	defer signal.Stop(hangup)
 
 	n.sys = actor.NewSystem(actor.WithLogger(slog.New(n.handler)))
+	if err := n.handler.Serve(n.sys); err != nil {
+		return err
+	}
 	defer n.sys.Actors().Shutdown()
 	if register := n.call.Functions; register != nil {
 		if err := register(n.sys); err != nil {
@@ -191,7 +194,6 @@ func (n *runner) serve() error {
 	}
 	n.sys.HandleEval(perlRestart, restartLater)
 	return errors.Join(
-		n.handler.Serve(n.reg.Node()),
 		serveDatabase(n.reg),
 		serveStats(n.reg),
 		n.sys.RegisterCall(functionRestart, func(from actor.NodeID, _ actor.Message) error {
