@@ -110,9 +110,7 @@ func (m *mailbox) post(messages []any) (wake bool) {
 		m.user.push(message)
 	}
 	m.posted += int32(len(messages))
-	wake = !m.scheduled && m.ready()
-	m.scheduled = m.scheduled || wake
-	return wake
+	return m.claim()
 }
 
 // PostSystemMessage puts a system message in. It overtakes the user messages.
@@ -125,14 +123,21 @@ func (m *mailbox) PostSystemMessage(message any) {
 
 // unlockAndWake has the actor run if there is anything that it can do.
 func (m *mailbox) unlockAndWake() {
-	wake := !m.scheduled && m.ready()
-	if wake {
-		m.scheduled = true
-	}
+	wake := m.claim()
 	m.mu.Unlock()
 	if wake {
 		m.wake()
 	}
+}
+
+// claim returns whether the caller is to have the actor run: it sleeps, and there
+// is something that it can do. It is called with the lock held.
+func (m *mailbox) claim() bool {
+	if m.scheduled || !m.ready() {
+		return false
+	}
+	m.scheduled = true
+	return true
 }
 
 // wake has the actor run, in a goroutine of its dispatcher.

@@ -6,7 +6,6 @@ import (
 	"reflect"
 	"sync"
 	"sync/atomic"
-	"unicode/utf8"
 	"unsafe"
 
 	"github.com/portmesh/portmesh/aemp"
@@ -50,7 +49,7 @@ func Bind[T any](tag string) bool {
 	if err != nil {
 		panic(fmt.Sprintf("actor: Bind[%s](%q): %v", t, tag, err))
 	}
-	b := &binding{tag: tag, isText: utf8.ValidString(tag), typ: t, plan: plan,
+	b := &binding{tag: tag, typ: t, plan: plan,
 		value: typeWord(*new(T)), pointer: typeWord((*T)(nil)),
 		create: func() (any, unsafe.Pointer) { p := new(T); return p, unsafe.Pointer(p) },
 		box:    func(v any) any { value := v.(T); return &value },
@@ -106,7 +105,6 @@ func RegisterTyped[T any](s *System, name string, f func(c *Context, args T) err
 // that type is a pointer to it.
 type binding struct {
 	tag     string
-	isText  bool // tag is UTF-8
 	typ     reflect.Type
 	value   uintptr // typeWord of a T
 	pointer uintptr // of a *T
@@ -207,11 +205,7 @@ func (b *binding) encode(e aemp.Encoder, dst []byte, port string, m any, reply P
 	}
 	e.Begin(dst, count)
 	aemp.EncodeString(e, port)
-	if b.isText {
-		e.Text(b.tag)
-	} else {
-		aemp.EncodeString(e, b.tag)
-	}
+	aemp.EncodeString(e, b.tag)
 	if err := b.plan.encode(e, p, into, reply); err != nil {
 		return dst, fmt.Errorf("%s: %w", b.tag, err)
 	}

@@ -20,7 +20,8 @@ func DecodeMessage(d Decoder, first ...any) (Message, error) {
 	return m, err
 }
 
-// DecodeRest reads what is left of the packet that d is in, appended to m.
+// DecodeRest reads what is left of the packet that d is in, appended to m. The error
+// is that of the decoder.
 func DecodeRest(d Decoder, m *[]any) error {
 	for d.Kind() != End {
 		*m = append(*m, DecodeValue(d))

@@ -43,12 +43,15 @@ func blame(e Encoder, m []any, err error) error {
 // EncodeString writes a Go string: as text when it is valid UTF-8, else as
 // octets.
 func EncodeString(e Encoder, s string) {
-	if ascii.Only(s) || utf8.ValidString(s) {
+	if isText(s) {
 		e.Text(s)
 	} else {
 		e.Octets([]byte(s))
 	}
 }
+
+// isText tells whether s is valid UTF-8, in least time if it is short and ASCII.
+func isText(s string) bool { return ascii.Only(s) || utf8.ValidString(s) }
 
 // EncodeValue writes one element of a packet; [Message] tells which types it
 // may have. The error wraps [ErrUnsupportedValue] and tells where in a list or

@@ -6,8 +6,6 @@ import (
 	"math"
 	"strconv"
 	"unicode/utf8"
-
-	"github.com/portmesh/portmesh/internal/ascii"
 )
 
 // JSON is the framing that every AEMP node and the simplest of clients speak:
@@ -143,7 +141,7 @@ func (e *jsonEncoder) closeLast() {
 }
 
 func (e *jsonEncoder) text(v string) {
-	if !ascii.Only(v) && !utf8.ValidString(v) {
+	if !isText(v) {
 		e.octets([]byte(v))
 		return
 	}

@@ -173,9 +173,7 @@ func (n *Node) Nodes() []actor.NodeID {
 // Greeting returns what a connected node said of itself; nil if it is not
 // connected.
 func (n *Node) Greeting(node actor.NodeID) *aemp.Greeting {
-	n.mu.RLock()
-	p := n.peers[node]
-	n.mu.RUnlock()
+	p := n.knownPeer(node)
 	if p == nil {
 		return nil
 	}
@@ -237,9 +235,7 @@ func (n *Node) Post(port actor.PortID, msg ...any) error {
 // it sends: for those who have sent a lot by Request or Post, and may wait now. The
 // error is that of Send; for a node that is not known it is nil.
 func (n *Node) WaitForRoom(node actor.NodeID) error {
-	n.mu.RLock()
-	p := n.peers[node]
-	n.mu.RUnlock()
+	p := n.knownPeer(node)
 	if p == nil {
 		return nil
 	}
@@ -274,13 +270,17 @@ func (n *Node) Close() error {
 	return nil
 }
 
+// knownPeer returns the peer of that name, or nil if there is none.
+func (n *Node) knownPeer(id actor.NodeID) *peer {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.peers[id]
+}
+
 // peer returns the peer of that name. It may be gone by the time it is used,
 // of which its methods tell with errGone.
 func (n *Node) peer(id actor.NodeID) (*peer, error) {
-	n.mu.RLock()
-	p := n.peers[id]
-	n.mu.RUnlock()
-	if p != nil {
+	if p := n.knownPeer(id); p != nil {
 		return p, nil
 	}
 	if n.isClosed() {
@@ -291,7 +291,8 @@ func (n *Node) peer(id actor.NodeID) (*peer, error) {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if p = n.peers[id]; p == nil {
+	p := n.peers[id]
+	if p == nil {
 		p = newPeer(n, id)
 		n.peers[id] = p
 	}

@@ -309,9 +309,7 @@ func (n *Node) isComing(id actor.NodeID) bool {
 // is something to be had from the channel. It ends when our node closes.
 func (n *Node) waitWhile(id actor.NodeID, up bool, timeout <-chan time.Time) {
 	for {
-		n.mu.RLock()
-		p := n.peers[id]
-		n.mu.RUnlock()
+		p := n.knownPeer(id)
 		var changed <-chan any
 		isUp := false
 		if p != nil {
