@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -143,6 +144,21 @@ func (c *Call) String(name string) string { return c.value(name).(string) }
 
 // Duration returns a flag whose default is a duration. It is not negative.
 func (c *Call) Duration(name string) time.Duration { return c.value(name).(time.Duration) }
+
+// again waits for the next of the rounds that the flags "count" and "interval" are
+// about. It returns false when the round of that number, counted from 1, was the
+// last, or ctx is done.
+func (c *Call) again(ctx context.Context, round int) bool {
+	if round == c.Int("count") {
+		return false
+	}
+	select {
+	case <-time.After(c.Duration("interval")):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
 
 // JSON reports whether results are to be printed as JSON.
 func (e *Env) JSON() bool { return e.value("json").(bool) }

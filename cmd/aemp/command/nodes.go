@@ -181,12 +181,7 @@ func ping(ctx context.Context, c *Call, s *session, node actor.NodeID) error {
 		if err := c.Emit(map[string]any{"node": node, "seq": n, "ms": milliseconds(d)}, fmt.Sprintf("answer from %s: seq=%d time=%.3f ms", node, n, milliseconds(d))); err != nil {
 			return err
 		}
-		if n == c.Int("count") {
-			return nil
-		}
-		select {
-		case <-time.After(c.Duration("interval")):
-		case <-ctx.Done():
+		if !c.again(ctx, n) {
 			return nil
 		}
 	}

@@ -71,12 +71,7 @@ func top(ctx context.Context, c *Call) error {
 		if err := c.show(looks); err != nil {
 			return err
 		}
-		if n == c.Int("count") {
-			return nil
-		}
-		select {
-		case <-time.After(c.Duration("interval")):
-		case <-ctx.Done():
+		if !c.again(ctx, n) {
 			return nil
 		}
 	}
