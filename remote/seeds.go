@@ -191,13 +191,18 @@ func (s *seed) loop(address string) {
 			s.set(address, seedSelf, nil)
 			n.publish(SeedUp{address, n.ID()})
 			return
-		case err == nil || errors.Is(err, aemp.ErrConnected) || hungUp(err) && n.isUp(id):
+		case err == nil || errors.Is(err, aemp.ErrConnected) || hungUp(err) && n.linkWith(id) != nil:
 			// When both have dialled at once, one of the connections ends with
 			// an error, and the other is the one that counts.
 			delay = n.seedBackoff()
+			// Before it is told of: that takes time, and another link may come up
+			// meanwhile, which is to be told of anew.
+			up := n.linkWith(id)
 			s.set(address, seedUp, nil)
 			n.publish(SeedUp{address, id})
-			n.waitWhile(id, true, nil)
+			if up != nil {
+				n.waitWhile(id, up, nil)
+			}
 			s.set(address, seedNew, nil)
 			coming = id
 		case hungUp(err) && n.isComing(id): // as above, but it is not decided yet
@@ -206,7 +211,7 @@ func (s *seed) loop(address string) {
 			s.set(address, seedFailed, err)
 		}
 		timer := time.NewTimer(delay.next())
-		n.waitWhile(coming, false, timer.C)
+		n.waitWhile(coming, nil, timer.C)
 		timer.Stop()
 	}
 }
@@ -283,12 +288,16 @@ func failure(err error) string {
 	return err.Error()
 }
 
-// isUp reports whether a node is connected. None is of an ID that is not known.
-func (n *Node) isUp(id actor.NodeID) bool {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
-	p := n.peers[id]
-	return p != nil && p.connected()
+// linkWith returns the link with a node; nil if there is none, as with one whose ID
+// is not known.
+func (n *Node) linkWith(id actor.NodeID) *link {
+	p := n.knownPeer(id)
+	if p == nil {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.link
 }
 
 // isComing reports whether a node is connected, or a handshake with it is in
@@ -305,22 +314,23 @@ func (n *Node) isComing(id actor.NodeID) bool {
 	return p.link != nil || p.handshakes > 0
 }
 
-// waitWhile waits as long as a node is connected, or is not; at most until there
-// is something to be had from the channel. It ends when our node closes.
-func (n *Node) waitWhile(id actor.NodeID, up bool, timeout <-chan time.Time) {
+// waitWhile waits as long as that is the link with a node; with nil, as long as
+// there is none, and at most until there is something to be had from the channel.
+// It ends when our node closes.
+func (n *Node) waitWhile(id actor.NodeID, l *link, timeout <-chan time.Time) {
 	for {
 		p := n.knownPeer(id)
+		var now *link
 		var changed <-chan any
-		isUp := false
 		if p != nil {
 			p.mu.Lock()
-			isUp = p.link != nil
+			now = p.link
 			if !p.gone {
 				changed = p.changes()
 			}
 			p.mu.Unlock()
 		}
-		if isUp != up {
+		if now != l {
 			return
 		}
 		select {

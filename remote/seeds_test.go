@@ -365,6 +365,36 @@ func TestSeedsOfEachOther(t *testing.T) {
 	}
 }
 
+// A seed that is lost and connects by itself is told of anew, even if whoever keeps
+// the connection to it has seen nothing of that: here because a subscriber is slow.
+func TestSeedComesBackUnseen(t *testing.T) {
+	inSeedBubble(t, func(t *testing.T, mesh *remotetest.Mesh) {
+		const delay = 500 * time.Millisecond
+		b, a := mesh.Start("b"), startSeeder(mesh, "a", nil, "b:4040")
+		a.System().Actors().EventStream.Subscribe(func(e any) {
+			if _, ok := e.(remote.SeedUp); ok {
+				time.Sleep(delay)
+			}
+		})
+		time.Sleep(time.Minute)
+		a.take() // the first may have been told before there was a subscriber
+		mesh.Cut("a", "b")
+		for len(a.take()) == 0 {
+			time.Sleep(delay / 10)
+		}
+		mesh.Cut("a", "b")
+		a.wantNodes(t)
+		if err := b.System().Send(a.ID().Port("any"), "hello"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(delay / 2)
+		a.wantNodes(t, "b")
+		a.want(t) // it is still told of the former connection
+		time.Sleep(time.Minute)
+		a.want(t, "up b:4040 b")
+	})
+}
+
 // Over TCP, too, a seed may be a name and have an address of IPv6.
 func TestSeedNamesOverTCP(t *testing.T) {
 	m := newMesh(t)
