@@ -34,6 +34,10 @@ func (g *Gateway) NewDelivery() *Delivery { return &Delivery{s: g.s} }
 
 // Deliver reads what is left of a packet, for the local port of that name. The
 // packet is what the decoder is in. An error is that of the decoder.
+//
+// It may run code of the user in the goroutine of the caller: what hears of dead
+// letters, and actors whose dispatchers do so. Should that end the goroutine, another
+// one can go on with the next packet: nothing else is in hand then.
 func (v *Delivery) Deliver(port []byte, d aemp.Decoder, packet []byte) error {
 	s := v.s
 	if v.port == nil || v.port.name != string(port) || !v.port.valid() {
@@ -53,8 +57,8 @@ func (v *Delivery) Deliver(port []byte, d aemp.Decoder, packet []byte) error {
 	case box == nil:
 		v.Flush() // what is found under the name, or hears of dead letters, may wait
 		s.deliver(name, m, reply)
-	case isBatch || box.config.Size > 0:
-		v.Flush() // there may be no room
+	case isBatch || box.config.Size > 0 || v.port.foreign:
+		v.Flush() // there may be no room, or the actor may run right here
 		box.PostUserMessage(s.envelope(m, reply))
 	default:
 		v.gather(box, s.envelope(m, reply))
@@ -118,7 +122,7 @@ func (v *Delivery) Post() {
 	}
 	if v.box.post(v.gathered) {
 		v.woken = append(v.woken, v.box)
-		if _, ours := v.box.dispatcher.(*Dispatcher); !ours || !v.Hold {
+		if !v.Hold {
 			v.wake()
 		}
 	}
@@ -133,8 +137,7 @@ func (v *Delivery) Flush() {
 	v.wake()
 }
 
-// wake has all ports run that have woken. Another dispatcher than ours may run one
-// of them right here; it is the last.
+// wake has all ports run that have woken, in other goroutines.
 func (v *Delivery) wake() {
 	for _, box := range v.woken {
 		box.wake()

@@ -15,6 +15,7 @@ type shortcut struct {
 	name    string
 	mailbox *mailbox
 	dead    *int32 // of the actor's process: not 0 when its name may stand for another
+	foreign bool   // its dispatcher is not ours: it may run the actor in the goroutine that sends
 }
 
 // A shortcutTable has shortcuts to the actors that were sent to lately. It is
@@ -93,7 +94,7 @@ var (
 )
 
 // newShortcut returns nil if the actor's mailbox is not ours, which would not
-// tell when the actor stops.
+// tell when the actor stops, or not ready yet.
 func newShortcut(name string, process *proto.ActorProcess) *shortcut {
 	if !canShortcut {
 		return nil
@@ -107,5 +108,13 @@ func newShortcut(name string, process *proto.ActorProcess) *shortcut {
 	if m.config.system == nil {
 		return nil
 	}
-	return &shortcut{name, m, (*int32)(fields.FieldByIndex(processDead.Index).Addr().UnsafePointer())}
+	m.mu.Lock()
+	dispatcher := m.dispatcher
+	m.mu.Unlock()
+	if dispatcher == nil {
+		return nil
+	}
+	_, ours := dispatcher.(*Dispatcher)
+	dead := (*int32)(fields.FieldByIndex(processDead.Index).Addr().UnsafePointer())
+	return &shortcut{name: name, mailbox: m, dead: dead, foreign: !ours}
 }

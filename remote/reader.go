@@ -49,8 +49,18 @@ func newReader(l *link, ended chan<- error) *reader {
 
 // loop reads until the link ends, or another goroutine reads.
 func (r *reader) loop() {
+	delivering := false
+	defer func() {
+		// Code of the user has ended this goroutine, such as a subscriber of dead
+		// letters. If a port does that, the turn of the reader is taken.
+		if delivering {
+			go r.loop()
+		}
+	}()
 	for {
+		delivering = true
 		err := r.deliver()
+		delivering = false
 		if err == nil && r.delivery.Held() > 0 && !r.runHeld() {
 			return
 		}

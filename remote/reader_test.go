@@ -5,12 +5,15 @@ import (
 	"context"
 	"math/rand/v2"
 	"net"
+	"reflect"
 	"runtime"
 	"runtime/debug"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	proto "github.com/asynkron/protoactor-go/actor"
 
 	"github.com/portmesh/portmesh/actor"
 	"github.com/portmesh/portmesh/aemp"
@@ -90,6 +93,62 @@ func TestHandlerEndsGoroutine(t *testing.T) {
 	port, got := b.collector()
 	a.sys.Send(port, "still there")
 	wantMessage(t, next(t, got), "still there")
+}
+
+// The link is read on, and loses nothing else, when code of the user ends the
+// goroutine that reads while a message is delivered: a subscriber of dead letters, or
+// an actor whose dispatcher runs it right there.
+func TestDeliveryEndsGoroutine(t *testing.T) {
+	// Each makes a port of which a message "end" calls ends.
+	for name, start := range map[string]func(b *testNode, ends func()) actor.PortID{
+		"dead letter": func(b *testNode, ends func()) actor.PortID {
+			b.sys.Actors().EventStream.Subscribe(func(e any) {
+				if lost, ok := e.(*proto.DeadLetterEvent); ok && reflect.DeepEqual(lost.Message, actor.Message{"end"}) {
+					ends()
+				}
+			})
+			return b.ID().Port("nosuchport")
+		},
+		"dispatcher": func(b *testNode, ends func()) actor.PortID {
+			props := proto.PropsFromFunc(func(c proto.Context) {
+				if reflect.DeepEqual(c.Message(), actor.Message{"end"}) {
+					ends()
+				}
+			}, proto.WithDispatcher(proto.NewSynchronizedDispatcher(1)), b.sys.WithMailbox(actor.Mailbox{}))
+			return actor.PortOf(b.sys.Actors().Root.Spawn(props))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newMesh(t)
+			a, b := m.start("a"), m.start("b")
+			ended := make(chan bool, 10)
+			ending := start(b, func() {
+				ended <- bytes.Contains(debug.Stack(), []byte("(*reader).deliver"))
+				runtime.Goexit()
+			})
+			port, got := b.collector()
+			for range 3 { // so that both are found by the short way
+				a.sys.Send(port, "before")
+				a.sys.Send(ending, "begin")
+			}
+			a.sys.Send(ending, "end")
+			a.sys.Send(port, "behind")
+			if inReader := next(t, ended); !inReader {
+				t.Error("it was not the goroutine that reads")
+			}
+			for range 3 {
+				wantMessage(t, next(t, got), "before")
+			}
+			wantMessage(t, next(t, got), "behind")
+			next(t, b.events)
+			if err := a.Close(); err != nil { // the link ends as ever
+				t.Error(err)
+			}
+			if down, ok := next(t, b.events).(remote.NodeDown); !ok || len(got) > 0 || len(ended) > 0 {
+				t.Errorf("got event %+v, and %d messages too many", down, len(got)+len(ended))
+			}
+		})
+	}
 }
 
 // Ports that answer more than links can hold, in both directions, do not wait for
