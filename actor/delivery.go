@@ -21,9 +21,12 @@ type Delivery struct {
 	gathered []any
 	woken    []*mailbox // that are to be run, in the order in which they woke
 
-	// Most messages are for the port, and of the tag, of the one before.
-	port *shortcut
-	tag  *binding
+	// Most messages begin like the one before.
+	head  aemp.Head
+	port  *shortcut
+	bound *boundTypes
+	tag   *binding // nil for lists
+	text  any      // the tag, as lists have it
 }
 
 // mostGathered is how many messages are gathered at most.
@@ -31,6 +34,33 @@ const mostGathered = 256
 
 // NewDelivery returns a Delivery for one connection.
 func (g *Gateway) NewDelivery() *Delivery { return &Delivery{s: g.s} }
+
+// Repeat delivers a packet that begins like the one before: with the same port and
+// tag. Else it returns false, and Deliver has to do it. The packet is what the
+// decoder is in, of which nothing was read.
+func (v *Delivery) Repeat(d aemp.Decoder, packet []byte) bool {
+	if v.port == nil || v.bound != bindings.load() {
+		return false
+	}
+	box := v.port.open()
+	if box == nil || !v.head.Skip(d, packet) {
+		return false
+	}
+	var m any
+	var reply PortID
+	var err error
+	if v.tag != nil {
+		m, reply, err = v.tag.decode(d)
+	} else {
+		m, reply, err = decodeList(d, v.text)
+	}
+	if err != nil {
+		d.Reset(packet)
+		return false
+	}
+	v.gather(box, v.s.envelope(m, reply))
+	return true
+}
 
 // Deliver reads what is left of a packet, for the local port of that name. The
 // packet is what the decoder is in. An error is that of the decoder.
@@ -40,14 +70,16 @@ func (g *Gateway) NewDelivery() *Delivery { return &Delivery{s: g.s} }
 // one can go on with the next packet: nothing else is in hand then.
 func (v *Delivery) Deliver(port []byte, d aemp.Decoder, packet []byte) error {
 	s := v.s
-	if v.port == nil || v.port.name != string(port) || !v.port.valid() {
-		v.port = s.shortcuts.find(string(port))
-	}
+	v.head.Clear()
 	var box *mailbox
+	if v.port != nil && v.port.name == string(port) {
+		box = v.port.open()
+	}
+	if box == nil {
+		v.port, box = s.shortcuts.find(string(port))
+	}
 	var name string
-	if v.port != nil {
-		box = v.port.mailbox
-	} else {
+	if box == nil {
 		name = string(port) // before the decoder goes on
 	}
 	m, reply, err := v.decode(d, packet)
@@ -58,6 +90,7 @@ func (v *Delivery) Deliver(port []byte, d aemp.Decoder, packet []byte) error {
 		v.Flush() // what is found under the name, or hears of dead letters, may wait
 		s.deliver(name, m, reply)
 	case isBatch || box.config.Size > 0 || v.port.foreign:
+		v.head.Clear()
 		v.Flush() // there may be no room, or the actor may run right here
 		box.PostUserMessage(s.envelope(m, reply))
 	default:
@@ -74,8 +107,9 @@ func (v *Delivery) decode(d aemp.Decoder, packet []byte) (m any, reply PortID, e
 		return decodeList(d, nil)
 	}
 	tag := d.Bytes()
-	if v.tag == nil || v.tag.tag != string(tag) {
-		v.tag = bindings.load().tags[string(tag)]
+	v.head.Set(d, packet, 2)
+	if bound := bindings.load(); v.bound != bound || v.tag == nil || v.tag.tag != string(tag) {
+		v.bound, v.tag = bound, bound.tags[string(tag)]
 	}
 	if v.tag != nil {
 		if m, reply, err = v.tag.decode(d); err == nil {
@@ -84,16 +118,18 @@ func (v *Delivery) decode(d aemp.Decoder, packet []byte) (m any, reply PortID, e
 		if err := d.Err(); err != nil {
 			return nil, "", err
 		}
+		v.head.Clear()
 		d.Reset(packet)
 		d.Skip() // the port
 		tag = d.Bytes()
 	}
-	value := v.s.tags.get(tag)
-	if value == nil {
+	v.text = v.s.tags.get(tag)
+	if v.text == nil {
+		v.head.Clear()
 		d.Reset(packet)
 		d.Skip()
 	}
-	return decodeList(d, value)
+	return decodeList(d, v.text)
 }
 
 // decodeList reads a message that is a list, but for its tag if that is known.
@@ -116,7 +152,6 @@ func (v *Delivery) gather(box *mailbox, m any) {
 
 // Post puts what was gathered into the mailbox of its port.
 func (v *Delivery) Post() {
-	v.port = nil // lest it be kept when it has died
 	if v.box == nil {
 		return
 	}

@@ -1,6 +1,8 @@
 package actor_test
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -29,6 +31,9 @@ func deliverBy(t *testing.T, v *actor.Delivery, f aemp.Framing, m actor.Outgoing
 		t.Fatal(n, err)
 	}
 	d.Reset(packet)
+	if v.Repeat(d, packet) {
+		return
+	}
 	name, _, err := aemp.DecodePort(d)
 	if err == nil {
 		err = v.Deliver(name, d, packet)
@@ -41,6 +46,95 @@ func deliverBy(t *testing.T, v *actor.Delivery, f aemp.Framing, m actor.Outgoing
 func say(t *testing.T, v *actor.Delivery, port actor.PortID, m ...any) {
 	t.Helper()
 	deliverBy(t, v, aemp.JSON, actor.Outgoing{Port: port.Name(), Message: actor.Message(m)})
+}
+
+// What a port gets does not depend on what came before, however alike it began.
+func TestDeliveryRepeats(t *testing.T) {
+	type job struct {
+		N    int
+		Text string
+	}
+	actor.Bind[job]("delivery.job")
+	sys := newSystem(t)
+	got := make(chan string, 100)
+	// What is left over tells what the others have not taken.
+	everything := func(c *actor.Context) error {
+		c.Default(func(_ *actor.Context, m actor.Message) error {
+			got <- fmt.Sprint("default ", m)
+			return nil
+		})
+		return nil
+	}
+	typed := sys.Port(func(c *actor.Context) error {
+		actor.On(c, func(_ *actor.Context, m job) error {
+			got <- fmt.Sprint("job ", m)
+			return nil
+		})
+		c.Receive("delivery.list", func(_ *actor.Context, m actor.Message) error {
+			got <- fmt.Sprint("list ", m)
+			return nil
+		})
+		return everything(c)
+	})
+	untyped := sys.Port(everything)
+	fitting := []actor.Message{
+		{"delivery.job", 1, "one"}, {"delivery.job", 2, "two"}, {"delivery.job", "3", 4}, {"delivery.job", 4, "four", nil},
+		{"delivery.list", 1}, {"delivery.list", 2}, {"delivery.list"}, {"delivery.list", []any{3}},
+		{"other", 1}, {"other", 2}, {1, 2}, {1, 3}, {}, {"other", 3}, {"delivery.job", 7, "seven"},
+	}
+	others := append(slices.Clone(fitting),
+		actor.Message{"delivery.job", 1, "one"}, actor.Message{"delivery.job", "no number", "two"},
+		actor.Message{"delivery.job", 3, "three"}, actor.Message{"delivery.job", 4}, actor.Message{"delivery.job", 5, "five"})
+	for _, f := range []aemp.Framing{aemp.JSON, aemp.CBOR, aemp.MessagePack, aemp.Storable} {
+		for port, messages := range map[actor.PortID][]actor.Message{typed: fitting, untyped: others} {
+			v := actor.GatewayOf(sys).NewDelivery()
+			for i, m := range messages {
+				out := actor.Outgoing{Port: port.Name(), Message: m}
+				deliver(t, sys, f, out)
+				want := next(t, got)
+				for range 2 {
+					deliverBy(t, v, f, out)
+					v.Post()
+					if again := next(t, got); again != want {
+						t.Errorf("%s: message %d: got %s, want %s", f.Name(), i, again, want)
+					}
+				}
+			}
+		}
+	}
+}
+
+// A name that is used again leads to the new port, and a type that is bound is used
+// from then on.
+func TestDeliveryForgets(t *testing.T) {
+	sys := newSystem(t)
+	v := actor.GatewayOf(sys).NewDelivery()
+	for round := range 3 {
+		got := make(chan actor.Message, 10)
+		port, err := sys.NamedPort("delivery", func(c *actor.Context) error {
+			c.Default(func(_ *actor.Context, m actor.Message) error {
+				got <- m
+				return nil
+			})
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 5 {
+			say(t, v, port, "n", 5*round+i)
+			v.Post()
+		}
+		for i := range 5 {
+			wantMessage(t, next(t, got), "n", 5*round+i)
+		}
+		died := make(chan actor.Reason, 1)
+		sys.Monitor(port, func(r actor.Reason) { died <- r })
+		sys.Kill(port)
+		next(t, died)
+		say(t, v, port, "n", "lost")
+		v.Post()
+	}
 }
 
 // holding returns a delivery that holds a port, and what that port gets when it

@@ -76,7 +76,8 @@ type mailbox struct {
 	posted    int32 // length of user
 	scheduled bool  // a goroutine runs the actor or is about to
 	refusing  bool  // it was full, and the actor is to die of it
-	_         [16]byte
+	shortcut  atomic.Pointer[shortcut]
+	_         [8]byte
 }
 
 // PostUserMessage puts a message in, behind the earlier ones of its sender.
@@ -309,8 +310,8 @@ func (m *mailbox) stop() {
 	m.mu.Lock()
 	m.stopped, m.suspended = true, false
 	m.mu.Unlock()
-	if s := m.config.system; s != nil {
-		s.shortcuts.forget(m.invoker.(proto.Context).Self().Id)
+	if s := m.shortcut.Load(); s != nil {
+		s.close()
 	}
 }
 

@@ -60,7 +60,7 @@ func (s *System) start(port PortID, m *monitor) (stop func()) {
 	// of the changes that they tell of. So does the look at the provider,
 	// which goes before it fires what is in the table.
 	s.remote.mu.Lock()
-	p, err := s.network()
+	p, err := s.provider()
 	if err != nil {
 		s.remote.mu.Unlock()
 		m.action.fire(s, port, aemp.TransportError(node, err.Error()))

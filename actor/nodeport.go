@@ -114,7 +114,7 @@ func (s *System) answer(to NodeID, args Message, result ...any) {
 
 // upNodes returns the nodes that are connected, as elements of an answer.
 func (s *System) upNodes() (nodes []any) {
-	if p, err := s.network(); err == nil {
+	if p, err := s.provider(); err == nil {
 		for _, node := range p.Nodes() {
 			nodes = append(nodes, node)
 		}

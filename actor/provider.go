@@ -12,8 +12,8 @@ import (
 )
 
 // A Provider connects a system to other nodes; package remote is one. Its
-// methods are called by any goroutine. Only Send may wait, and only for a peer
-// that is slow to read.
+// methods, and those of a [Peer], are called by any goroutine. Only Send may wait,
+// and only for a peer that is slow to read.
 //
 // What a provider accepts for a node is delivered in order, or the provider
 // calls [Gateway.NodeDown] before it delivers anything that came later.
@@ -21,6 +21,9 @@ type Provider interface {
 	// Send sends a message to a port of another node. A list in it is valid until
 	// Send returns.
 	Send(node NodeID, m Outgoing) error
+	// Peer returns what sends to that node, for those who do so often. It is good
+	// for as long as the provider is; there may be no such node.
+	Peer(node NodeID) Peer
 	// Kill asks the port's node to kill it.
 	Kill(port PortID, reason Reason) error
 	// Monitor asks the port's node to tell when the port dies; for a node
@@ -31,6 +34,11 @@ type Provider interface {
 	Unmonitor(port PortID)
 	// Nodes returns the nodes that are connected.
 	Nodes() []NodeID
+}
+
+// A Peer sends to another node, as its [Provider] does.
+type Peer interface {
+	Send(m Outgoing) error
 }
 
 // Outgoing is a message on its way to another node.
@@ -89,10 +97,10 @@ func (s *System) Attach(node NodeID, p Provider) (*Gateway, error) {
 	if err := node.Validate(); err != nil {
 		return nil, fmt.Errorf("actor: %w", err)
 	}
-	if !s.provider.CompareAndSwap(nil, &p) {
+	alone := s.net.Load()
+	if alone.provider != nil || !s.net.CompareAndSwap(alone, &network{node, p}) {
 		return nil, ErrAttached
 	}
-	s.node.Store(&node)
 	s.actors.ProcessRegistry.Address = string(node)
 	return &Gateway{s: s}, nil
 }
@@ -100,7 +108,7 @@ func (s *System) Attach(node NodeID, p Provider) (*Gateway, error) {
 // Detach ends what Attach began, and fires the monitors on all other nodes.
 // The system keeps its name.
 func (g *Gateway) Detach() {
-	g.s.provider.Store(nil)
+	g.s.net.Store(&network{node: g.s.Node()})
 	g.s.remote.mu.Lock()
 	nodes := slices.Collect(maps.Keys(g.s.remote.nodes))
 	g.s.remote.mu.Unlock()
@@ -146,7 +154,7 @@ func (g *Gateway) Kill(name string, reason Reason) { g.s.kill(name, reason) }
 // Send sends a message to a port of another node, by the provider that the
 // system has now: a PID keeps its process for longer than a node lives.
 func (g *Gateway) Send(node NodeID, m Outgoing) error {
-	p, err := g.s.network()
+	p, err := g.s.provider()
 	if err != nil {
 		return err
 	}

@@ -10,13 +10,31 @@ import (
 
 // A shortcut leads from the name of an actor to its mailbox, past the process
 // registry of protoactor-go, where each look-up costs as much as the rest of a
-// sending.
+// sending. The mailbox knows it, and closes it when the actor has stopped, so that
+// it keeps nothing then, wherever it is remembered.
 type shortcut struct {
 	name    string
-	mailbox *mailbox
-	dead    *int32 // of the actor's process: not 0 when its name may stand for another
-	foreign bool   // its dispatcher is not ours: it may run the actor in the goroutine that sends
+	mailbox atomic.Pointer[mailbox]
+	dead    atomic.Pointer[int32] // of the actor's process: not 0 when its name may stand for another
+	foreign bool                  // its dispatcher is not ours: it may run the actor in the goroutine that sends
 }
+
+// open returns the mailbox, or nil if the name may stand for another actor.
+func (s *shortcut) open() *mailbox {
+	m := s.mailbox.Load()
+	if m == nil || atomic.LoadInt32(s.dead.Load()) != 0 {
+		return nil
+	}
+	return m
+}
+
+func (s *shortcut) close() {
+	s.dead.Store(&dead)
+	s.mailbox.Store(nil)
+}
+
+// dead is that of all shortcuts that are closed.
+var dead int32 = 1
 
 // A shortcutTable has shortcuts to the actors that were sent to lately. It is
 // read and changed by any goroutine, without a lock.
@@ -31,18 +49,17 @@ type shortcutSlot struct {
 	missed    atomic.Uint64 // hash of the last name that was looked for in vain
 }
 
-// valid tells whether the name still stands for the actor.
-func (s *shortcut) valid() bool { return atomic.LoadInt32(s.dead) == 0 }
-
-// find returns the way to the mailbox of an actor, or nil if no short one is known.
-func (t *shortcutTable) find(name string) *shortcut {
+// find returns the way to an actor and its mailbox, or nil if no short one is known.
+func (t *shortcutTable) find(name string) (*shortcut, *mailbox) {
 	slot, _ := t.slot(name)
 	for i := range slot.shortcuts {
-		if s := slot.shortcuts[i].Load(); s != nil && s.name == name && s.valid() {
-			return s
+		if s := slot.shortcuts[i].Load(); s != nil && s.name == name {
+			if m := s.open(); m != nil {
+				return s, m
+			}
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 // add is told of an actor that was looked up. It takes those in that are looked
@@ -58,25 +75,12 @@ func (t *shortcutTable) add(name string, process *proto.ActorProcess) {
 	}
 	place := &slot.shortcuts[hash>>63]
 	for i := range slot.shortcuts {
-		if old := slot.shortcuts[i].Load(); old == nil || old.name == name || !old.valid() {
+		if old := slot.shortcuts[i].Load(); old == nil || old.name == name || old.open() == nil {
 			place = &slot.shortcuts[i]
 			break
 		}
 	}
 	place.Store(s)
-	if !s.valid() {
-		place.CompareAndSwap(s, nil) // forget may have come before
-	}
-}
-
-// forget lets go of an actor that has stopped, and of all that it holds.
-func (t *shortcutTable) forget(name string) {
-	slot, _ := t.slot(name)
-	for i := range slot.shortcuts {
-		if s := slot.shortcuts[i].Load(); s != nil && s.name == name && !s.valid() {
-			slot.shortcuts[i].CompareAndSwap(s, nil)
-		}
-	}
 }
 
 func (t *shortcutTable) slot(name string) (slot *shortcutSlot, hash uint64) {
@@ -93,8 +97,8 @@ var (
 		hasDead && processDead.Type == reflect.TypeFor[int32]()
 )
 
-// newShortcut returns nil if the actor's mailbox is not ours, which would not
-// tell when the actor stops, or not ready yet.
+// newShortcut returns the shortcut to an actor, or nil if it has stopped or is not
+// ready yet, or if its mailbox is not ours, which would not tell when it stops.
 func newShortcut(name string, process *proto.ActorProcess) *shortcut {
 	if !canShortcut {
 		return nil
@@ -115,6 +119,15 @@ func newShortcut(name string, process *proto.ActorProcess) *shortcut {
 		return nil
 	}
 	_, ours := dispatcher.(*Dispatcher)
-	dead := (*int32)(fields.FieldByIndex(processDead.Index).Addr().UnsafePointer())
-	return &shortcut{name: name, mailbox: m, dead: dead, foreign: !ours}
+	s := &shortcut{name: name, foreign: !ours}
+	s.dead.Store((*int32)(fields.FieldByIndex(processDead.Index).Addr().UnsafePointer()))
+	s.mailbox.Store(m)
+	if !m.shortcut.CompareAndSwap(nil, s) {
+		s = m.shortcut.Load()
+	}
+	if s.open() == nil {
+		s.close() // the mailbox may have looked for it before
+		return nil
+	}
+	return s
 }

@@ -45,7 +45,7 @@ func TestShortcutIsTaken(t *testing.T) {
 		sys.Send(port, "n", i)
 		<-got
 	}
-	if sys.shortcuts.find("p") == nil {
+	if _, box := sys.shortcuts.find("p"); box == nil {
 		t.Error("there is no short way to a port that was sent to three times")
 	}
 }
@@ -65,7 +65,7 @@ func TestShortcutOfNameUsedAgain(t *testing.T) {
 			}
 		}
 		die(t, sys, port)
-		if sys.shortcuts.find("again") != nil {
+		if _, box := sys.shortcuts.find("again"); box != nil {
 			t.Fatal("there is a way to a port that has died")
 		}
 		sys.Send(port, "lost")
@@ -75,24 +75,27 @@ func TestShortcutOfNameUsedAgain(t *testing.T) {
 // What a port held is not kept when it has died.
 func TestShortcutKeepsNothing(t *testing.T) {
 	sys := NewSystem()
-	state := new([1 << 16]byte)
-	kept := weak.Make(state)
-	port := sys.Port(func(c *Context) error {
-		c.Default(func(*Context, Message) error {
-			state[0]++
+	spawn := func() (PortID, weak.Pointer[[1 << 16]byte]) {
+		state := new([1 << 16]byte)
+		port := sys.Port(func(c *Context) error {
+			c.Default(func(*Context, Message) error {
+				state[0]++
+				return nil
+			})
 			return nil
 		})
-		return nil
-	})
+		return port, weak.Make(state)
+	}
+	port, kept := spawn()
 	for range 10 {
 		sys.Send(port, "x")
 	}
 	die(t, sys, port)
-	state = nil
 	for deadline := time.Now().Add(10 * time.Second); kept.Value() != nil; {
 		if time.Now().After(deadline) {
 			t.Fatal("the state of a dead port is still there")
 		}
 		runtime.GC()
 	}
+	runtime.KeepAlive(sys)
 }

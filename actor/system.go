@@ -54,11 +54,11 @@ type System struct {
 	dispatcher *Dispatcher
 	mailbox    *Mailbox // of ports without one of their own
 
-	node     atomic.Pointer[NodeID] // our name
-	provider atomic.Pointer[Provider]
+	net atomic.Pointer[network]
 
 	cradles     sync.Pool // of *cradle
 	restarting  sync.Map  // ports that are: *proto.PID to *port
+	routes      routeTable
 	shortcuts   shortcutTable
 	tags        tagTable
 	functions   functionTable
@@ -112,8 +112,7 @@ func NewSystem(opts ...Option) *System {
 	s.callbacks.Panicked = func(cause any) { s.log.Error("callback or called function panicked", "err", cause) }
 	s.mailbox = s.mailboxFor(Mailbox{})
 	s.cradles.New = func() any { return newCradle(s) }
-	node := LocalNode
-	s.node.Store(&node)
+	s.net.Store(&network{node: LocalNode})
 	// Names must not come again when the process is started anew under the
 	// same node ID (section 1 of the protocol). The sequence starts at the
 	// time in microseconds, with room for 4096 names in each.
@@ -145,12 +144,12 @@ func (s *System) Actors() *proto.ActorSystem { return s.actors }
 func (s *System) Logger() *slog.Logger { return s.log }
 
 // Node returns the system's node ID: [LocalNode] before it is a node.
-func (s *System) Node() NodeID { return *s.node.Load() }
+func (s *System) Node() NodeID { return s.net.Load().node }
 
 // IsLocal reports whether the port would be on this system.
 func (s *System) IsLocal(port PortID) bool { return s.isLocal(port.Node()) }
 
-func (s *System) isLocal(node NodeID) bool { return node == s.Node() || node == LocalNode }
+func (s *System) isLocal(node NodeID) bool { return s.net.Load().isLocal(node) }
 
 // PID returns the protoactor-go PID of a port.
 func (s *System) PID(port PortID) *proto.PID {
@@ -184,16 +183,20 @@ func (s *System) Send(to PortID, msg ...any) error { return s.send(to, msg, "", 
 // not keep msg, so that callers with a message of a bound type need no memory
 // for the list that it is in.
 func (s *System) send(to PortID, msg Message, reply PortID, noWait bool) error {
-	node, name := to.Split()
-	local := s.isLocal(node)
+	net := s.net.Load()
+	r := s.routes.find(to, net)
+	if r == nil {
+		made := s.newRoute(to, net)
+		r = &made
+	}
 	var m any
 	var b *binding
 	if len(msg) == 1 {
 		m, b = typedMessage(msg[0])
 	}
-	if b == nil || name == "" && local {
+	if b == nil || r.name == "" && r.local {
 		var list *Message
-		if local {
+		if r.local {
 			list = newList(len(msg) + 1)
 		} else {
 			list = outgoing.Get().(*Message)
@@ -205,13 +208,19 @@ func (s *System) send(to PortID, msg Message, reply PortID, noWait bool) error {
 		}
 		m, reply = asValue(list), ""
 	}
-	if local {
-		s.deliver(name, m, reply)
+	if r.port != nil {
+		if box := r.port.open(); box != nil {
+			box.PostUserMessage(s.envelope(m, reply))
+			return nil
+		}
+	}
+	if r.local {
+		s.deliver(r.name, m, reply)
 		return nil
 	}
-	p, err := s.network()
-	if err == nil {
-		err = p.Send(node, Outgoing{Port: name, Message: m, Reply: reply, NoWait: noWait, binding: b})
+	err := ErrNoNetwork
+	if r.peer != nil {
+		err = r.peer.Send(Outgoing{Port: r.name, Message: m, Reply: reply, NoWait: noWait, binding: b})
 	}
 	if err != nil {
 		return fmt.Errorf("actor: send to %s: %w", to, err)
@@ -227,8 +236,8 @@ func (s *System) deliver(name string, m any, reply PortID) {
 		}
 		return
 	}
-	if short := s.shortcuts.find(name); short != nil {
-		short.mailbox.PostUserMessage(s.envelope(m, reply))
+	if _, box := s.shortcuts.find(name); box != nil {
+		box.PostUserMessage(s.envelope(m, reply))
 		return
 	}
 	process, ok := s.lookup(name)
@@ -293,7 +302,7 @@ func (s *System) Kill(port PortID, reason ...any) error {
 		s.kill(name, append(Reason(nil), reason...))
 		return nil
 	}
-	p, err := s.network()
+	p, err := s.provider()
 	if err == nil {
 		err = p.Kill(port, reason)
 	}
@@ -328,12 +337,19 @@ func (s *System) kill(name string, reason Reason) {
 // poison makes an actor stop behind the messages that are before it.
 var poison = &proto.PoisonPill{}
 
-func (s *System) network() (Provider, error) {
-	p := s.provider.Load()
-	if p == nil {
-		return nil, ErrNoNetwork
+// A network is what a system is in a mesh. It is never changed, but replaced.
+type network struct {
+	node     NodeID
+	provider Provider // nil without connection to other nodes
+}
+
+func (n *network) isLocal(node NodeID) bool { return node == n.node || node == LocalNode }
+
+func (s *System) provider() (Provider, error) {
+	if p := s.net.Load().provider; p != nil {
+		return p, nil
 	}
-	return *p, nil
+	return nil, ErrNoNetwork
 }
 
 // quietHandler passes warnings and errors.

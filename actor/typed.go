@@ -203,9 +203,7 @@ func (b *binding) encode(e aemp.Encoder, dst []byte, port string, m any, reply P
 	if reply != "" && into == nil {
 		count++
 	}
-	e.Begin(dst, count)
-	aemp.EncodeString(e, port)
-	aemp.EncodeString(e, b.tag)
+	aemp.BeginMessage(e, dst, count, port, b.tag)
 	if err := b.plan.encode(e, p, into, reply); err != nil {
 		return dst, fmt.Errorf("%s: %w", b.tag, err)
 	}

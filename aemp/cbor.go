@@ -67,11 +67,24 @@ const cborNaN = 0x7ff8000000000000
 // A cborEncoder never meets a value that it cannot carry, so that End has no
 // error to tell.
 type cborEncoder struct {
-	buf []byte
+	buf  []byte
+	head head
 }
 
 func (e *cborEncoder) Begin(dst []byte, n int) {
 	e.buf = appendCBORHead(dst, cborArray, uint64(n))
+}
+
+func (e *cborEncoder) resume(dst []byte, n int, port, tag string) bool {
+	if len(e.head.wire) == 0 || !e.head.is(n, port, tag) {
+		return false
+	}
+	e.buf = append(dst, e.head.wire...)
+	return true
+}
+
+func (e *cborEncoder) hasBegun(start, n int, port, tag string) {
+	e.head.learn(e.buf[start:], n, port, tag)
 }
 
 // End lets go of the buffer: it is the caller's from here on.

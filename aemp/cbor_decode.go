@@ -125,6 +125,19 @@ func (d *cborDecoder) Reset(packet []byte) {
 	d.known = false
 }
 
+func (d *cborDecoder) behind() int {
+	if len(d.outer) > 0 || d.level.left < 0 || d.level.space >= 0 || d.next.back >= 0 || d.err != nil {
+		return 0
+	}
+	return d.pos
+}
+
+func (d *cborDecoder) skipTo(end, n int) {
+	d.pos = end
+	d.level.left -= n
+	d.known = false
+}
+
 func (d *cborDecoder) Kind() Kind {
 	if !d.known {
 		d.look()

@@ -13,10 +13,16 @@ import (
 // name, appended to dst, and returns the result. With an error, which wraps
 // [ErrUnsupportedValue] and names the element, dst is as it was.
 func EncodeMessage(e Encoder, dst []byte, port string, m ...any) ([]byte, error) {
-	e.Begin(dst, 1+len(m))
-	EncodeString(e, port)
-	for i, v := range m {
-		if err := EncodeValue(e, v); err != nil {
+	first := 0
+	if tag, ok := Message(m).Tag(); ok {
+		BeginMessage(e, dst, 1+len(m), port, tag)
+		first = 1
+	} else {
+		e.Begin(dst, 1+len(m))
+		EncodeString(e, port)
+	}
+	for i := first; i < len(m); i++ {
+		if err := EncodeValue(e, m[i]); err != nil {
 			return dst, fmt.Errorf("element %d: %w", i, err)
 		}
 	}

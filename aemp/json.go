@@ -40,6 +40,7 @@ type jsonEncoder struct {
 	start int    // where the packet begins in buf
 	due   []byte // the closing brackets that are due, the next one last
 	err   error
+	head  head
 }
 
 func (e *jsonEncoder) Begin(dst []byte, n int) {
@@ -47,6 +48,20 @@ func (e *jsonEncoder) Begin(dst []byte, n int) {
 	e.due = e.due[:0]
 	e.err = nil
 	e.Array(n)
+}
+
+func (e *jsonEncoder) resume(dst []byte, n int, port, tag string) bool {
+	if len(e.head.wire) == 0 || !e.head.is(n, port, tag) {
+		return false
+	}
+	e.buf, e.start = append(dst, e.head.wire...), len(dst)
+	e.due = append(e.due[:0], ']')
+	e.err = nil
+	return true
+}
+
+func (e *jsonEncoder) hasBegun(start, n int, port, tag string) {
+	e.head.learn(e.buf[start:], n, port, tag)
 }
 
 func (e *jsonEncoder) End() ([]byte, error) {
@@ -141,11 +156,20 @@ func (e *jsonEncoder) closeLast() {
 }
 
 func (e *jsonEncoder) text(v string) {
+	start := len(e.buf)
+	if len(v) > jsonShort {
+		e.buf = append(append(e.buf, '"'), v...)
+		if jsonPlainText(e.buf[start+1:]) {
+			e.buf = append(e.buf, '"')
+			return
+		}
+	}
 	if !isText(v) {
+		e.buf = e.buf[:start]
 		e.octets([]byte(v))
 		return
 	}
-	e.buf = append(e.buf, '"')
+	e.buf = append(e.buf[:start], '"')
 	for i := 0; i < len(v); {
 		end := jsonPlain(v, i)
 		e.buf = append(e.buf, v[i:end]...)
@@ -206,6 +230,7 @@ type jsonDecoder struct {
 	pos     int    // the start of the next value
 	kind    Kind   // its kind
 	end     int    // its end, for numbers and words
+	last    int    // the end of the value before it
 	number  uint64 // its value, for integers; of an Int the bits
 	isKey   bool   // it is the key of a pair
 	inside  []byte // the closing brackets of what is open, innermost last
@@ -231,6 +256,15 @@ func (d *jsonDecoder) Reset(packet []byte) {
 	}
 	d.enter()
 }
+
+func (d *jsonDecoder) behind() int {
+	if len(d.inside) > 1 || d.err != nil {
+		return 0
+	}
+	return d.last
+}
+
+func (d *jsonDecoder) skipTo(end, _ int) { d.advance(end) }
 
 func (d *jsonDecoder) Kind() Kind { return d.kind }
 
@@ -383,7 +417,7 @@ func (d *jsonDecoder) leave() {
 
 // advance goes on to the next value, from the end of the one before.
 func (d *jsonDecoder) advance(end int) {
-	d.pos = end
+	d.pos, d.last = end, end
 	c := d.space()
 	if d.isKey {
 		if c != ':' {

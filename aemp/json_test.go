@@ -1134,6 +1134,43 @@ func TestJSONPlain(t *testing.T) {
 	}
 }
 
+// Every byte at every place of texts that are long enough for a short way.
+func TestJSONLongText(t *testing.T) {
+	short := func(v string) string { // as a string of its own, without the quotes
+		packet, err := EncodeMessage(JSON.NewEncoder(), nil, v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(packet[2 : len(packet)-2])
+	}
+	for _, length := range []int{jsonShort, jsonShort + 1, jsonShort + 8, 2*jsonShort + 5} {
+		text := bytes.Repeat([]byte{'x'}, length)
+		for at := range length {
+			for c := range 256 {
+				text[at] = byte(c)
+				want := `["` + strings.Repeat("x", at) + short(string(rune(c))) + strings.Repeat("x", length-at-1) + `","next"]`
+				got, err := EncodeMessage(JSON.NewEncoder(), nil, string(text), "next")
+				if err != nil || string(got) != want {
+					t.Fatalf("%q: got %s, want %s (%v)", text, got, want, err)
+				}
+				d := JSON.NewDecoder(Limits{})
+				d.Reset(got)
+				if back := d.Bytes(); string(back) != strings.Replace(string(text), string([]byte{byte(c)}), string(rune(c)), 1) {
+					t.Fatalf("%s: got %q", got, back)
+				}
+				if next := d.Bytes(); string(next) != "next" {
+					t.Fatalf("%s: got %q behind it", got, next)
+				}
+				d.Reset([]byte(`["` + string(text) + `"]`)) // as it is
+				if d.Bytes(); (d.Err() == nil) != (c >= ' ' && c < 0x80 && c != '"' && c != '\\') {
+					t.Fatalf("%q: %v", text, d.Err())
+				}
+			}
+			text[at] = 'x'
+		}
+	}
+}
+
 func BenchmarkJSONEncode(b *testing.B) {
 	e := JSON.NewEncoder()
 	var buf []byte

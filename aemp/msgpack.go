@@ -73,6 +73,7 @@ type msgpackEncoder struct {
 	b     []byte
 	start int
 	err   error
+	head  head
 }
 
 func (e *msgpackEncoder) Begin(dst []byte, n int) {
@@ -80,6 +81,20 @@ func (e *msgpackEncoder) Begin(dst []byte, n int) {
 	e.start = len(dst)
 	e.err = nil
 	e.Array(n)
+}
+
+func (e *msgpackEncoder) resume(dst []byte, n int, port, tag string) bool {
+	if len(e.head.wire) == 0 || !e.head.is(n, port, tag) {
+		return false
+	}
+	e.b = append(dst, e.head.wire...)
+	e.start = len(dst)
+	e.err = nil
+	return true
+}
+
+func (e *msgpackEncoder) hasBegun(start, n int, port, tag string) {
+	e.head.learn(e.b[start:], n, port, tag)
 }
 
 func (e *msgpackEncoder) End() ([]byte, error) {

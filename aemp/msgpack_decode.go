@@ -421,6 +421,19 @@ func (d *msgpackDecoder) makeKey(h msgpackHead) {
 	d.bytes = d.text
 }
 
+func (d *msgpackDecoder) behind() int {
+	if len(d.outer) > 0 || d.err != nil {
+		return 0
+	}
+	return d.pos
+}
+
+func (d *msgpackDecoder) skipTo(end, n int) {
+	d.pos = end
+	d.in.left -= n
+	d.known = false
+}
+
 func (d *msgpackDecoder) Kind() Kind {
 	if !d.known {
 		d.find()

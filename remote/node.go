@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	proto "github.com/asynkron/protoactor-go/actor"
 
@@ -340,16 +341,34 @@ func (n *Node) publish(event any) {
 // provider is the node as the system sees it.
 type provider struct{ n *Node }
 
+// Peer returns the way to another node.
+func (v provider) Peer(node actor.NodeID) actor.Peer { return &way{node: v.n, to: node} }
+
 // Send sends a message to a port of another node.
 func (v provider) Send(node actor.NodeID, m actor.Outgoing) error {
-	for {
-		p, err := v.n.peer(node)
-		if err == nil {
-			err = p.send(&m)
+	return (&way{node: v.n, to: node}).Send(m)
+}
+
+// A way leads to another node, by the peer that stands for it at the time.
+type way struct {
+	node *Node
+	to   actor.NodeID
+	peer atomic.Pointer[peer] // that was used last
+}
+
+// Send sends a message to a port of that node.
+func (w *way) Send(m actor.Outgoing) error {
+	for p := w.peer.Load(); ; {
+		if p != nil {
+			if err := p.send(&m); !errors.Is(err, errGone) {
+				return err
+			}
 		}
-		if !errors.Is(err, errGone) {
+		var err error
+		if p, err = w.node.peer(w.to); err != nil {
 			return err
 		}
+		w.peer.Store(p)
 	}
 }
 

@@ -118,6 +118,9 @@ func (r *reader) receive(d aemp.Decoder) error {
 			l.peer.node.log.Error("delivery panicked", "peer", l.peer.id, "err", cause)
 		}
 	}()
+	if r.delivery.Repeat(d, l.conn.Packet()) {
+		return nil
+	}
 	name, ok, err := aemp.DecodePort(d)
 	if err != nil || !ok {
 		return err

@@ -1,7 +1,10 @@
 // Package ascii looks at the bytes of strings.
 package ascii
 
-const highBits = 0x8080808080808080
+const (
+	highBits = 0x8080808080808080
+	spaces   = 0x2020202020202020
+)
 
 // Only tells whether all of s is ASCII. It looks at eight bytes at a time, or
 // four; the last ones may have been looked at before.
@@ -30,6 +33,27 @@ func Only[S string | []byte](s S) bool {
 		}
 	}
 	return true
+}
+
+// Printable tells whether all of s is ASCII and no control character, but for DEL,
+// in a text of at least eight bytes.
+func Printable[S string | []byte](s S) bool {
+	i := 0
+	for ; i < len(s)-32; i += 32 {
+		a, b, c, d := word(s, i), word(s, i+8), word(s, i+16), word(s, i+24)
+		// To take 32 from a byte sets its top bit if it is a control character; a
+		// borrow can only come from such a one.
+		if (a|b|c|d|(a-spaces)|(b-spaces)|(c-spaces)|(d-spaces))&highBits != 0 {
+			return false
+		}
+	}
+	for ; i < len(s)-8; i += 8 {
+		if w := word(s, i); (w|(w-spaces))&highBits != 0 {
+			return false
+		}
+	}
+	w := word(s, len(s)-8)
+	return (w|(w-spaces))&highBits == 0
 }
 
 // word returns the eight bytes at i.

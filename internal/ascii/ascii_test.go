@@ -7,6 +7,24 @@ import (
 	"github.com/portmesh/portmesh/internal/ascii"
 )
 
+func TestPrintable(t *testing.T) {
+	for length := 8; length < 100; length++ {
+		b := bytes.Repeat([]byte{0x7f}, length)
+		if !ascii.Printable(b) || !ascii.Printable(string(b)) {
+			t.Errorf("%d bytes of ASCII are not taken for that", length)
+		}
+		for i := range b {
+			for c := range 256 {
+				b[i] = byte(c)
+				if want := c >= ' ' && c < 0x80; ascii.Printable(b) != want || ascii.Printable(string(b)) != want {
+					t.Errorf("byte %#x at %d of %d: want %v", c, i, length, want)
+				}
+			}
+			b[i] = ' '
+		}
+	}
+}
+
 // One byte that is none, at each place of texts of each length.
 func TestOnly(t *testing.T) {
 	for length := range 100 {
