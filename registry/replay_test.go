@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	proto "github.com/asynkron/protoactor-go/actor"
+
 	"github.com/portmesh/portmesh/actor"
 	"github.com/portmesh/portmesh/aemp"
 	"github.com/portmesh/portmesh/internal/wiretest"
@@ -93,6 +95,7 @@ type playedConn struct {
 
 	// In generation 1.
 	global string                     // the name of our node's global port
+	told   actor.PortID               // the global port that the peer has made on our node
 	nodes  map[bool]map[string]string // of which it was told, in the recording, and by us
 }
 
@@ -281,6 +284,9 @@ func (p *player) open(first packet) *playedConn {
 	conn.NetConn().SetDeadline(time.Now().Add(patience))
 	c := &playedConn{Conn: conn, peer: peer, asked: make(map[bool]bool), finds: make(map[string]bool)}
 	c.nodes = map[bool]map[string]string{true: {}, false: {}}
+	if p.groups != nil {
+		c.told = actor.NodeID(p.us).Port(p.rec.globals(first.conn)[peer])
+	}
 	p.conns[first.conn] = c
 	return c
 }
@@ -293,6 +299,7 @@ func (p *player) say(c *playedConn, next packet) {
 		if err := last.sync(); err != nil {
 			p.t.Fatalf("before %v, to %s: %v", next, last.peer, err)
 		}
+		p.settle(last)
 	}
 	p.last = c
 	message := p.renamed([]any(next.message)).([]any)
@@ -428,6 +435,7 @@ func (p *player) endStep(step string) {
 	for range 2 { // what comes over one connection has effects on others
 		for _, i := range conns {
 			p.fence(step, p.conns[i])
+			p.settle(p.conns[i])
 		}
 	}
 	for _, c := range p.conns {
@@ -468,6 +476,19 @@ func (p *player) fence(step string, c *playedConn) {
 			p.t.Fatalf("step %s: %s says %q %v to %s, want nothing more", step, p.us, port, got, c.peer)
 		}
 		return
+	}
+}
+
+// settle waits until the port of our node that takes gossip has dealt with what was
+// delivered to it: a fence is behind the delivery alone.
+func (p *player) settle(c *playedConn) {
+	p.t.Helper()
+	if c.told == "" {
+		return
+	}
+	future := p.sys.Actors().Root.RequestFuture(p.sys.PID(c.told), &proto.Touch{}, patience)
+	if _, err := future.Result(); err != nil && !errors.Is(err, proto.ErrDeadLetter) { // there may be no such port yet
+		p.t.Fatalf("our port %s is not done: %v", c.told, err)
 	}
 }
 
