@@ -207,6 +207,13 @@ func (l *link) isCalm() bool {
 	return false
 }
 
+// lastWrite returns when something was written last.
+func (l *link) lastWrite() time.Time {
+	l.peer.mu.Lock()
+	defer l.peer.mu.Unlock()
+	return l.wrote
+}
+
 // wroteBytes notes that something was written, or is about to be: whoever waits
 // for room has its turn. The caller holds the lock of the peer.
 func (l *link) wroteBytes(n int) {

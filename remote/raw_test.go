@@ -74,6 +74,26 @@ func TestRawClient(t *testing.T) {
 	}
 }
 
+// A client that writes each message by itself loses none, and is answered at once
+// when it asks something, behind as many and again.
+func TestRawFlood(t *testing.T) {
+	a := newMesh(t).start("a")
+	a.registerPeer()
+	port, got := a.collector()
+	c := rawPeer(t, a, "simple")
+	const many = 3000
+	for round := range 3 {
+		for i := range many {
+			c.say(fmt.Sprintf(`["%s","n",%d]`, port.Name(), round*many+i))
+		}
+		c.say(`["","Peer::hello","simple#here","tag"]`)
+		c.hear(t, `["here","tag","hello","a"]`)
+		for i := range many {
+			wantMessage(t, next(t, got), "n", round*many+i)
+		}
+	}
+}
+
 // What a stranger can send before it has authenticated itself: one warning,
 // nothing left, and the other links do not notice.
 func TestBadHandshakes(t *testing.T) {

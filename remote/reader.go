@@ -24,6 +24,8 @@ type reader struct {
 	ended    chan<- error // gets why reading has ended, once
 	delivery *actor.Delivery
 	rest     time.Time // until then others run the ports
+	brought  int       // bytes, by the last read
+	trickle  trickle
 
 	// turn is odd while the goroutine that reads runs a port, and changes each
 	// time. Whoever makes it even by a swap is the one that reads on. All other
@@ -68,6 +70,9 @@ func (r *reader) loop() {
 			if !r.delivery.Hold {
 				runtime.Gosched() // whoever always finds more to read would never give way
 			}
+			if r.trickle.read(r.brought, time.Now, r.link.lastWrite) {
+				time.Sleep(tricklePause)
+			}
 			err = r.link.conn.Fill()
 		}
 		if err != nil {
@@ -84,7 +89,8 @@ func (r *reader) loop() {
 // deliver delivers what has been read.
 func (r *reader) deliver() error {
 	l := r.link
-	r.delivery.Hold = l.conn.BufferedBytes() <= inlineBytes && r.rested()
+	r.brought = l.conn.BufferedBytes()
+	r.delivery.Hold = r.brought <= inlineBytes && r.rested()
 	for {
 		d, err := l.conn.Buffered()
 		if err != nil {

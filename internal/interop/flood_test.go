@@ -95,7 +95,7 @@ func (f *flooded) toPerl(b *testing.B) {
 	f.measure(b, func() {
 		sink := f.sys.Spawn("perl", "Flood::in", self, b.N)
 		for n := b.N; n > 0; n-- {
-			if err := f.sys.Send(sink, reading{int64(n), "sixteen bytes..."}); err != nil {
+			if err := f.sys.Send(sink, &reading{int64(n), "sixteen bytes..."}); err != nil {
 				b.Fatal(err)
 			}
 		}
