@@ -186,12 +186,16 @@ func (p *peer) connect() (changed <-chan any, err error) {
 	return p.changes(), nil
 }
 
+// firstPause is how long a node waits before it tries for the second time. It is
+// short since the address of a node that has just come up may be still on its way.
+const firstPause = 10 * time.Millisecond
+
 // connectLoop tries to connect until there is a link, made by whichever side,
 // or time is up.
 func (p *peer) connectLoop() {
 	n := p.node
 	start := time.Now()
-	pause := 100 * time.Millisecond
+	pause := firstPause
 	var cause error
 	for {
 		ctx, cancel := context.WithDeadline(n.ctx, start.Add(n.cfg.MonitorTimeout))
