@@ -328,11 +328,19 @@ func (d *cborDecoder) lookShort() bool {
 		}
 		v.kind = Int
 	case cborBytes, cborText:
-		n := int(c & 0x1f)
-		if n >= cborInfo8 || n >= len(rest) {
+		start, n := 1, int(c&0x1f)
+		switch {
+		case n == cborInfo8 && len(rest) >= 2:
+			start, n = 2, int(rest[1])
+		case n == cborInfo16 && len(rest) >= 3:
+			start, n = 3, int(binary.BigEndian.Uint16(rest[1:]))
+		case n >= cborInfo8:
 			return false
 		}
-		v.str, v.end = rest[1:1+n:1+n], d.pos+1+n
+		if n > len(rest)-start {
+			return false
+		}
+		v.str, v.end = rest[start:start+n:start+n], d.pos+start+n
 		v.kind = Octets
 		if c>>5 == cborText {
 			if !ascii.Only(v.str) {

@@ -341,7 +341,7 @@ func (r *cborRefs) lookup(tag int, number uint64) (int, bool) {
 	return int(r.strings[int(r.spaces[i].first)+int(number)]), true
 }
 
-// cborSizes is the size of each item whose first byte tells it, for scanShort.
+// cborSizes is for scanShort.
 var cborSizes = func() (sizes [256]uint8) {
 	for c := range sizes {
 		switch major, info := c>>5, c&0x1f; major {
@@ -352,8 +352,13 @@ var cborSizes = func() (sizes [256]uint8) {
 				sizes[c] = 1 + 1<<(info-cborInfo8)
 			}
 		case cborBytes, cborText:
-			if info < cborInfo8 {
+			switch {
+			case info < cborInfo8:
 				sizes[c] = 1 + uint8(info)
+			case info == cborInfo8:
+				sizes[c] = length8
+			case info == cborInfo16:
+				sizes[c] = length16
 			}
 		}
 	}

@@ -232,7 +232,7 @@ func (d *msgpackDecoder) Scan(b []byte) (int, error) {
 		if d.scanned >= len(b) {
 			return 0, nil
 		}
-		if size := int(msgpackSizes[b[d.scanned]]); size > 0 && d.scanned > 0 {
+		if size := int(msgpackSizes[b[d.scanned]]); size > 0 && size < length8 && d.scanned > 0 {
 			if d.limits.MessageSize-d.missing-d.scanned < size-1 {
 				return 0, d.tooLarge()
 			}
@@ -291,8 +291,7 @@ func (d *msgpackDecoder) tooLarge() error {
 	return fmt.Errorf("%w: msgpack: value at offset %d passes the limit of %d bytes", ErrTooLarge, d.scanned, d.limits.MessageSize)
 }
 
-// msgpackSizes is the size of each value whose first byte tells it, and zero
-// for the others.
+// msgpackSizes is for scanShort.
 var msgpackSizes = func() (sizes [256]uint8) {
 	for c := range sizes {
 		if c < msgpackFixMap || c >= msgpackNegFixInt {
@@ -314,6 +313,8 @@ var msgpackSizes = func() (sizes [256]uint8) {
 	sizes[msgpackUint64] = 9
 	sizes[msgpackInt64] = 9
 	sizes[msgpackFloat64] = 9
+	sizes[msgpackStr8], sizes[msgpackBin8] = length8, length8
+	sizes[msgpackStr16], sizes[msgpackBin16] = length16, length16
 	return sizes
 }()
 
