@@ -48,7 +48,7 @@ _aemp() {
         if [[ $line == :file ]]; then
             _files
         else
-            line=${line//:/\\:}
+            line=${${line%$tab}//:/\\:} # some have no description
             candidates+=("${line/$tab/:}")
         fi
     done
