@@ -77,7 +77,7 @@ type mailbox struct {
 	scheduled bool  // a goroutine runs the actor or is about to
 	refusing  bool  // it was full, and the actor is to die of it
 	shortcut  atomic.Pointer[shortcut]
-	_         [8]byte
+	started   *proto.Started // before all of system, which stays empty for most actors
 }
 
 // PostUserMessage puts a message in, behind the earlier ones of its sender.
@@ -117,7 +117,11 @@ func (m *mailbox) post(messages []any) (wake bool) {
 // PostSystemMessage puts a system message in. It overtakes the user messages.
 func (m *mailbox) PostSystemMessage(message any) {
 	m.mu.Lock()
-	m.system.push(message)
+	if started, ok := message.(*proto.Started); ok && m.started == nil && m.system.empty() {
+		m.started = started
+	} else {
+		m.system.push(message)
+	}
 	m.urgent.Store(true)
 	m.unlockAndWake()
 }
@@ -152,7 +156,7 @@ func (m *mailbox) wake() {
 
 // ready reports whether there is a message to deal with.
 func (m *mailbox) ready() bool {
-	return !m.system.empty() || !m.suspended && !m.user.empty()
+	return m.hasSystem() || !m.suspended && !m.user.empty()
 }
 
 // RegisterHandlers says who gets the messages, and who runs the actor.
@@ -249,9 +253,9 @@ func (m *mailbox) next(stay bool) (message any, from source) {
 	}
 	m.mu.Lock()
 	switch {
-	case !m.system.empty():
-		message, from = m.system.pop(), fromSystem
-		m.urgent.Store(!m.system.empty())
+	case m.hasSystem():
+		message, from = m.nextSystem(), fromSystem
+		m.urgent.Store(m.hasSystem())
 	case m.suspended:
 		m.scheduled = stay
 	case m.hand != nil:
@@ -264,6 +268,16 @@ func (m *mailbox) next(stay bool) (message any, from source) {
 	}
 	m.mu.Unlock()
 	return message, from
+}
+
+func (m *mailbox) hasSystem() bool { return m.started != nil || !m.system.empty() }
+
+func (m *mailbox) nextSystem() any {
+	if started := m.started; started != nil {
+		m.started = nil
+		return started
+	}
+	return m.system.pop()
 }
 
 // control deals with a system message.
