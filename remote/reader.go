@@ -5,6 +5,7 @@ import (
 	"io"
 	"runtime"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/portmesh/portmesh/actor"
@@ -24,6 +25,7 @@ type reader struct {
 	ended    chan<- error // gets why reading has ended, once
 	delivery *actor.Delivery
 	rest     time.Time // until then others run the ports
+	gathers  bool      // a read brings all that has come
 	brought  int       // bytes, by the last read
 	trickle  trickle
 
@@ -46,7 +48,8 @@ const (
 )
 
 func newReader(l *link, ended chan<- error) *reader {
-	return &reader{link: l, ended: ended, delivery: l.peer.node.gateway.NewDelivery()}
+	_, isSocket := l.conn.NetConn().(syscall.Conn)
+	return &reader{link: l, ended: ended, delivery: l.peer.node.gateway.NewDelivery(), gathers: isSocket}
 }
 
 // loop reads until the link ends, or another goroutine reads.
@@ -70,7 +73,7 @@ func (r *reader) loop() {
 			if !r.delivery.Hold {
 				runtime.Gosched() // whoever always finds more to read would never give way
 			}
-			if r.trickle.read(r.brought, time.Now, r.link.lastWrite) {
+			if r.gathers && r.trickle.read(r.brought, time.Now, r.link.lastWrite) {
 				time.Sleep(tricklePause)
 			}
 			err = r.link.conn.Fill()

@@ -283,3 +283,35 @@ func TestTLSKilledProcess(t *testing.T) {
 		t.Errorf("nodes that are up: %v", nodes)
 	}
 }
+
+// A peer that writes each message as a record of its own, of which a read brings one,
+// is read as fast as others.
+func TestTLSFlood(t *testing.T) {
+	encrypted := withTLS(t, certificate(t))
+	a := newMesh(t).start("a", encrypted)
+	a.registerPeer()
+	port, got := a.collector()
+	var cfg remote.Config
+	encrypted(&cfg)
+	c, err := aemp.Dial(t.Context(), a.Addresses()[0], aemp.Config{NodeID: "simple", TLS: cfg.TLS})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	const few, many = 500, 5000
+	for i := range few {
+		c.Send(port.Name(), i)
+	}
+	start := time.Now()
+	for i := range many {
+		c.Send(port.Name(), few+i, strings.Repeat("x", 300))
+	}
+	for i := range few + many {
+		if m := next(t, got); m[0] != int64(i) {
+			t.Fatalf("got %v, want %d", m[0], i)
+		}
+	}
+	if took := time.Since(start); took > many/2*time.Millisecond {
+		t.Errorf("%d messages took %v", many, took)
+	}
+}

@@ -8,7 +8,9 @@ import "time"
 // moment before each read, and has what comes meanwhile together.
 //
 // It does not if we have sent something to the peer lately, which might be waiting for
-// an answer.
+// an answer. Nor does it where to wait gathers nothing: behind a read that has brought
+// a lot, since the next one brings no more than the buffer has room for, and with TLS,
+// of which each read brings one record.
 type trickle struct {
 	runs bool // the reader waits before each read
 
@@ -26,6 +28,8 @@ const (
 	smallRead    = 256 // bytes
 	// It ends when dryReads have brought no more than that.
 	dryReads = 4
+	// largeRead is how much a read has to bring for the next one to follow at once.
+	largeRead = 16 << 10
 	// tricklePause is how long the reader waits.
 	tricklePause = time.Millisecond
 	// trickleQuiet is how long nothing has been sent to the peer then.
@@ -49,7 +53,7 @@ func (t *trickle) read(bytes int, now, lastWrite func() time.Time) bool {
 	case !t.runs && t.reads == trickleReads:
 		t.decide(t.bytes <= trickleReads*smallRead && now().Sub(t.since) < trickleTime && quiet())
 	}
-	return t.runs
+	return t.runs && bytes < largeRead
 }
 
 func (t *trickle) decide(runs bool) { *t = trickle{runs: runs} }

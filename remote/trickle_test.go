@@ -94,6 +94,15 @@ func TestTrickleEnds(t *testing.T) {
 			t.Error("the reader waits, but the peer was sent an answer")
 		}
 	})
+	t.Run("much", func(t *testing.T) {
+		s := begun(t)
+		if n := s.read(1000, time.Microsecond, 30000); n > 0 {
+			t.Errorf("the reader waits %d times between large reads", n)
+		}
+		if s.read(1, time.Microsecond, 5000) != 1 {
+			t.Error("the reader does not wait after large reads")
+		}
+	})
 	t.Run("interrupted", func(t *testing.T) {
 		s := begun(t)
 		for range 10 {
