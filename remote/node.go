@@ -120,14 +120,11 @@ func Start(ctx context.Context, sys *actor.System, config Config) (*Node, error)
 		n.cancel()
 		return nil, err
 	}
-	gateway, err := sys.Attach(cfg.NodeID, provider{n})
-	if err != nil {
+	if err := n.attach(); err != nil {
 		n.closeListeners()
 		n.cancel()
 		return nil, fmt.Errorf("remote: %w", err)
 	}
-	gateway.Allow = cfg.Allow
-	n.gateway = gateway
 	if err := n.startMetrics(); err != nil {
 		n.log.Warn("metrics are not reported", "err", err)
 	}
@@ -142,6 +139,20 @@ func Start(ctx context.Context, sys *actor.System, config Config) (*Node, error)
 		n.goroutines.Go(s.run)
 	}
 	return n, nil
+}
+
+// attach makes the node known to its system. Who sends to another node from then on
+// gets no peer, and nothing is started, before the gateway is there.
+func (n *Node) attach() error {
+	n.life.Lock()
+	defer n.life.Unlock()
+	gateway, err := n.sys.Attach(n.cfg.NodeID, provider{n})
+	if err != nil {
+		return err
+	}
+	gateway.Allow = n.cfg.Allow
+	n.gateway = gateway
+	return nil
 }
 
 // ID returns the node's ID.

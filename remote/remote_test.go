@@ -9,6 +9,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -199,6 +200,35 @@ func deadline(t *testing.T, d time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	t.Cleanup(cancel)
 	return ctx
+}
+
+// Programs may send before their system is a node, and while it becomes one.
+func TestStartWhileOthersSend(t *testing.T) {
+	b := newMesh(t).start("b")
+	port := b.sys.Port(func(c *actor.Context) error {
+		c.Receive("hello", func(*actor.Context, actor.Message) error { return nil })
+		return nil
+	})
+	resolve := func(context.Context, actor.NodeID) ([]string, error) { return b.Addresses(), nil }
+	sys := actor.NewSystem()
+	var ended atomic.Bool
+	var sending sync.WaitGroup
+	defer sending.Wait()
+	defer ended.Store(true)
+	sending.Go(func() {
+		for !ended.Load() {
+			sys.Send(port, "hello")
+		}
+	})
+	for range 5 {
+		a, err := remote.Start(t.Context(), sys, remote.Config{NodeID: "a", Secret: secret, Resolve: resolve})
+		if err != nil {
+			t.Fatal(err)
+		}
+		next(t, b.events) // up
+		a.Close()
+		next(t, b.events) // down
+	}
 }
 
 func TestReconnect(t *testing.T) {
