@@ -15,7 +15,7 @@ type route struct {
 
 	local bool
 	port  *shortcut // if it is local, and there is one
-	peer  Peer      // if it is not local; nil without a network
+	peer  Peer      // if it is not local, and the route is kept
 }
 
 // A routeTable has routes of the PortIDs that were sent to lately. It is read and
@@ -36,15 +36,14 @@ func (t *routeTable) find(to PortID, net *network) *route {
 	return r
 }
 
-// add keeps a copy of a route if the same text had none the last time.
-func (t *routeTable) add(r *route) {
-	slot := &t[slotOf(r.to)]
-	if place := placeOf(r.to); slot.missed.Load() != place {
-		slot.missed.Store(place)
-		return
+// again tells whether the same text had no route the last time either, in its slot.
+func (t *routeTable) again(to PortID) bool {
+	missed := &t[slotOf(to)].missed
+	if place := placeOf(to); missed.Load() != place {
+		missed.Store(place)
+		return false
 	}
-	kept := *r
-	slot.route.Store(&kept)
+	return true
 }
 
 func slotOf(to PortID) uintptr {
@@ -56,19 +55,24 @@ func slotOf(to PortID) uintptr {
 // there may be another one later.
 func placeOf(to PortID) uintptr { return uintptr(unsafe.Pointer(unsafe.StringData(string(to)))) }
 
-// newRoute finds out where a PortID leads.
+// newRoute finds out where a PortID leads, and keeps it if it is worth that: who
+// sends to ever new ports, as with answers, pays little for routes.
 func (s *System) newRoute(to PortID, net *network) route {
 	r := route{to: to, net: net}
 	r.node, r.name = to.Split()
 	r.local = net.isLocal(r.node)
-	switch {
-	case r.local:
+	leads := net.provider != nil
+	if r.local {
 		r.port, _ = s.shortcuts.find(r.name)
-	case net.provider != nil:
+		leads = r.port != nil
+	}
+	if !leads || !s.routes.again(to) {
+		return r
+	}
+	if !r.local {
 		r.peer = net.provider.Peer(r.node)
 	}
-	if r.port != nil || r.peer != nil {
-		s.routes.add(&r)
-	}
+	kept := r
+	s.routes[slotOf(to)].route.Store(&kept)
 	return r
 }

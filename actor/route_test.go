@@ -105,6 +105,33 @@ func TestRoutesDoNotMix(t *testing.T) {
 	}
 }
 
+// An asked provider counts how often it is asked for a peer.
+type asked struct {
+	pigeon
+	times *int
+}
+
+func (p asked) Peer(node NodeID) Peer {
+	*p.times++
+	return p.pigeon.Peer(node)
+}
+
+// Who sends to each port once, as with answers, does not pay for routes.
+func TestNoRouteForOneMessage(t *testing.T) {
+	sys := NewSystem()
+	p := asked{pigeon{}, new(int)}
+	sys.Attach("here", p)
+	const ports = 1000
+	var ids []PortID
+	for i := range ports {
+		ids = append(ids, PortID(fmt.Sprint("away#", i)))
+		sys.Send(ids[i], "n")
+	}
+	if len(p.pigeon) != ports || *p.times > 0 {
+		t.Errorf("%d ports of %d got a message, and for %d there is a route", len(p.pigeon), ports, *p.times)
+	}
+}
+
 // What a port ID leads to changes with the network.
 func TestRoutesChangeWithNetwork(t *testing.T) {
 	sys := NewSystem()

@@ -219,8 +219,11 @@ func (s *System) send(to PortID, msg Message, reply PortID, noWait bool) error {
 		return nil
 	}
 	err := ErrNoNetwork
+	out := Outgoing{Port: r.name, Message: m, Reply: reply, NoWait: noWait, binding: b}
 	if r.peer != nil {
-		err = r.peer.Send(Outgoing{Port: r.name, Message: m, Reply: reply, NoWait: noWait, binding: b})
+		err = r.peer.Send(out)
+	} else if net.provider != nil {
+		err = net.provider.Send(r.node, out)
 	}
 	if err != nil {
 		return fmt.Errorf("actor: send to %s: %w", to, err)

@@ -357,7 +357,8 @@ func (v provider) Peer(node actor.NodeID) actor.Peer { return &way{node: v.n, to
 
 // Send sends a message to a port of another node.
 func (v provider) Send(node actor.NodeID, m actor.Outgoing) error {
-	return (&way{node: v.n, to: node}).Send(m)
+	_, err := v.n.send(nil, node, &m)
+	return err
 }
 
 // A way leads to another node, by the peer that stands for it at the time.
@@ -369,17 +370,27 @@ type way struct {
 
 // Send sends a message to a port of that node.
 func (w *way) Send(m actor.Outgoing) error {
-	for p := w.peer.Load(); ; {
+	last := w.peer.Load()
+	p, err := w.node.send(last, w.to, &m)
+	if p != last {
+		w.peer.Store(p)
+	}
+	return err
+}
+
+// send sends a message to a port of another node by that peer, or if it is nil or
+// gone by the one that stands for the node now. It returns the one that was used.
+func (n *Node) send(p *peer, to actor.NodeID, m *actor.Outgoing) (*peer, error) {
+	for {
 		if p != nil {
-			if err := p.send(&m); !errors.Is(err, errGone) {
-				return err
+			if err := p.send(m); !errors.Is(err, errGone) {
+				return p, err
 			}
 		}
 		var err error
-		if p, err = w.node.peer(w.to); err != nil {
-			return err
+		if p, err = n.peer(to); err != nil {
+			return nil, err
 		}
-		w.peer.Store(p)
 	}
 }
 
