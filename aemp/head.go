@@ -57,8 +57,8 @@ type Head struct {
 	n    int
 }
 
-// Set remembers the first n values of a packet, which are all that was read of it
-// by now.
+// Set remembers the first n values of a packet, which are strings, and all that was
+// read of it by now.
 func (h *Head) Set(d Decoder, packet []byte, n int) {
 	h.wire = h.wire[:0]
 	if s, ok := d.(skipper); ok {
@@ -72,7 +72,7 @@ func (h *Head) Set(d Decoder, packet []byte, n int) {
 func (h *Head) Clear() { h.wire = h.wire[:0] }
 
 // Skip passes over the values that it remembers, and returns true, if the packet,
-// of which nothing was read, begins with them.
+// of which nothing was read, begins with them. The decoder is of the same framing.
 func (h *Head) Skip(d Decoder, packet []byte) bool {
 	if len(h.wire) == 0 || !bytes.HasPrefix(packet, h.wire) {
 		return false

@@ -50,7 +50,7 @@ func TestBeginMessage(t *testing.T) {
 }
 
 // headPackets are packets that begin alike, and some that do not.
-func headPackets(t *testing.T, f aemp.Framing) (packets [][]byte) {
+func headPackets(t testing.TB, f aemp.Framing) (packets [][]byte) {
 	add := func(port string, m ...any) {
 		packet, err := aemp.EncodeMessage(f.NewEncoder(), nil, port, m...)
 		if err != nil {
@@ -150,4 +150,43 @@ func rest(d aemp.Decoder) (values []any) {
 		values = append(values, aemp.DecodeValue(d))
 	}
 	return values
+}
+
+// Passing over a head and reading it come to the same, whatever is behind it; and what
+// was not scanned does no harm.
+func FuzzHead(f *testing.F) {
+	for i, framing := range allFramings {
+		packets := headPackets(f, framing)
+		for at, packet := range packets {
+			f.Add(uint8(i), packet, packets[(at+1)%len(packets)])
+			f.Add(uint8(i), packet, packet)
+		}
+	}
+	f.Fuzz(func(t *testing.T, framing uint8, first, second []byte) {
+		d := allFramings[int(framing)%len(allFramings)].NewDecoder(aemp.Limits{MessageSize: 1 << 16}.WithDefaults())
+		if n, err := d.Scan(first); err != nil || n != len(first) {
+			return
+		}
+		d.Reset(first)
+		var head []any
+		for range 2 {
+			if !isString(d.Kind()) {
+				return
+			}
+			head = append(head, aemp.DecodeValue(d))
+		}
+		var h aemp.Head
+		h.Set(d, first, 2)
+		n, err := d.Scan(second)
+		d.Reset(second)
+		read := fmt.Sprint(rest(d), d.Err())
+		d.Reset(second)
+		if !h.Skip(d, second) {
+			return
+		}
+		skipped := fmt.Sprint(append(head, rest(d)...), d.Err())
+		if scanned := err == nil && n == len(second); scanned && skipped != read {
+			t.Errorf("%q behind the head of %q: got %s, want %s", second, first, skipped, read)
+		}
+	})
 }
