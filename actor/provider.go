@@ -34,6 +34,9 @@ type Provider interface {
 	Unmonitor(port PortID)
 	// Nodes returns the nodes that are connected.
 	Nodes() []NodeID
+	// Process returns what stands for another node towards protoactor-go, whose PIDs
+	// keep it: it may be used for longer than the provider.
+	Process(node NodeID) proto.Process
 }
 
 // A Peer sends to another node, as its [Provider] does.
@@ -101,7 +104,10 @@ func (s *System) Attach(node NodeID, p Provider) (*Gateway, error) {
 	if alone.provider != nil || !s.net.CompareAndSwap(alone, &network{node, p}) {
 		return nil, ErrAttached
 	}
-	s.actors.ProcessRegistry.Address = string(node)
+	// protoactor-go reads it without a lock, which matters when a node comes back.
+	if registry := s.actors.ProcessRegistry; registry.Address != string(node) {
+		registry.Address = string(node)
+	}
 	return &Gateway{s: s}, nil
 }
 
@@ -109,12 +115,23 @@ func (s *System) Attach(node NodeID, p Provider) (*Gateway, error) {
 // The system keeps its name.
 func (g *Gateway) Detach() {
 	g.s.net.Store(&network{node: g.s.Node()})
+	g.s.routes.clear() // they keep the provider
 	g.s.remote.mu.Lock()
 	nodes := slices.Collect(maps.Keys(g.s.remote.nodes))
 	g.s.remote.mu.Unlock()
 	for _, node := range nodes {
 		g.NodeDown(node, aemp.TransportError(node, ErrNoNetwork.Error()))
 	}
+}
+
+// resolve finds the process for a protoactor-go PID of another node.
+func (s *System) resolve(pid *proto.PID) (proto.Process, bool) {
+	node := NodeID(pid.Address)
+	p, err := s.provider()
+	if err != nil || s.isLocal(node) || node.Validate() != nil {
+		return nil, false
+	}
+	return p.Process(node), true
 }
 
 // replyPort returns the last element of a message if it can be the port that

@@ -46,6 +46,12 @@ func (t *routeTable) again(to PortID) bool {
 	return true
 }
 
+func (t *routeTable) clear() {
+	for i := range t {
+		t[i].route.Store(nil)
+	}
+}
+
 func slotOf(to PortID) uintptr {
 	place := placeOf(to)
 	return (place>>4 ^ place>>12) % uintptr(len(routeTable{}))

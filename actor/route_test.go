@@ -27,6 +27,8 @@ func (p pigeon) Monitor(PortID)            {}
 func (p pigeon) Unmonitor(PortID)          {}
 func (p pigeon) Nodes() []NodeID           { return nil }
 
+func (p pigeon) Process(NodeID) proto.Process { return nil }
+
 type pigeonTo struct {
 	pigeon
 	node NodeID

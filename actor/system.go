@@ -108,6 +108,7 @@ func NewSystem(opts ...Option) *System {
 	s := &System{actors: proto.NewActorSystem(config...), log: o.logger, dispatcher: NewDispatcher(0)}
 	keepReserve()
 	shrink(s.actors.ProcessRegistry)
+	s.actors.ProcessRegistry.RegisterAddressResolver(s.resolve)
 	s.shortcuts.seed = maphash.MakeSeed()
 	s.callbacks.Panicked = func(cause any) { s.log.Error("callback or called function panicked", "err", cause) }
 	s.mailbox = s.mailboxFor(Mailbox{})

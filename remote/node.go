@@ -128,7 +128,6 @@ func Start(ctx context.Context, sys *actor.System, config Config) (*Node, error)
 	if err := n.startMetrics(); err != nil {
 		n.log.Warn("metrics are not reported", "err", err)
 	}
-	sys.Actors().ProcessRegistry.RegisterAddressResolver(n.resolvePID)
 	n.listeners = append(n.listeners, cfg.Listeners...)
 	for _, l := range n.listeners {
 		n.goroutines.Go(func() { n.acceptLoop(l) })
@@ -431,10 +430,5 @@ func (v provider) monitorRequest(port actor.PortID, request string) {
 // Nodes returns the nodes that are connected.
 func (v provider) Nodes() []actor.NodeID { return v.n.Nodes() }
 
-// resolvePID finds the process for a protoactor-go PID of another node.
-func (n *Node) resolvePID(pid *proto.PID) (proto.Process, bool) {
-	if n.isClosed() || actor.NodeID(pid.Address).Validate() != nil {
-		return nil, false
-	}
-	return process{n, actor.NodeID(pid.Address)}, true
-}
+// Process returns what stands for another node towards protoactor-go.
+func (v provider) Process(node actor.NodeID) proto.Process { return process{v.n, node} }

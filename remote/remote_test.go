@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+	"weak"
 
 	proto "github.com/asynkron/protoactor-go/actor"
 
@@ -229,6 +231,37 @@ func TestStartWhileOthersSend(t *testing.T) {
 		a.Close()
 		next(t, b.events) // down
 	}
+}
+
+// A system keeps nothing of the nodes that it has been.
+func TestClosedNodeIsNotKept(t *testing.T) {
+	m := newMesh(t)
+	b := m.start("b")
+	port, got := b.collector()
+	sys := actor.NewSystem()
+	be := func() weak.Pointer[remote.Node] {
+		a, err := remote.Start(t.Context(), sys, remote.Config{NodeID: "a", Secret: secret, Resolve: m.resolve})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 5 {
+			sys.Send(port, i)
+			wantMessage(t, next(t, got), i)
+			sys.Actors().Root.Send(sys.PID(port), actor.Message{i})
+			wantMessage(t, next(t, got), i)
+		}
+		a.Close()
+		return weak.Make(a)
+	}
+	for range 2 {
+		kept := be()
+		for end := time.Now().Add(patience); kept.Value() != nil; runtime.GC() {
+			if time.Now().After(end) {
+				t.Fatal("the node is still there")
+			}
+		}
+	}
+	runtime.KeepAlive(sys)
 }
 
 func TestReconnect(t *testing.T) {
