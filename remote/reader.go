@@ -5,7 +5,6 @@ import (
 	"io"
 	"runtime"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/portmesh/portmesh/actor"
@@ -25,7 +24,7 @@ type reader struct {
 	ended    chan<- error // gets why reading has ended, once
 	delivery *actor.Delivery
 	rest     time.Time // until then others run the ports
-	gathers  bool      // a read brings all that has come
+	gathers  bool      // the trickle counts
 	brought  int       // bytes, by the last read
 	trickle  trickle
 
@@ -48,8 +47,7 @@ const (
 )
 
 func newReader(l *link, ended chan<- error) *reader {
-	_, isSocket := l.conn.NetConn().(syscall.Conn)
-	return &reader{link: l, ended: ended, delivery: l.peer.node.gateway.NewDelivery(), gathers: isSocket}
+	return &reader{link: l, ended: ended, delivery: l.peer.node.gateway.NewDelivery(), gathers: gathers(l.conn.NetConn())}
 }
 
 // loop reads until the link ends, or another goroutine reads.
