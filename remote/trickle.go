@@ -16,7 +16,10 @@ import (
 // a lot, since the next one brings no more than the buffer has room for, and with TLS,
 // of which each read brings one record.
 type trickle struct {
-	runs bool // the reader waits before each read
+	runs  bool          // the reader waits before each read
+	worth int           // how much each read has to bring then
+	rest  time.Time     // until then it does not
+	pause time.Duration // how long that is
 
 	// Of the last reads, since that was decided.
 	reads int
@@ -26,12 +29,17 @@ type trickle struct {
 
 const (
 	// A trickle begins when trickleReads in less than trickleTime have brought no more
-	// than smallRead each. Who sends so fast does not wait for answers one by one.
+	// than smallRead each.
 	trickleReads = 64
 	trickleTime  = trickleReads * 25 * time.Microsecond
 	smallRead    = 256 // bytes
-	// It ends when dryReads have brought no more than that.
-	dryReads = 4
+	// It ends when dryReads have brought no more than that, or than half of what came
+	// before in the same time: then the peer waits for something that the reader holds
+	// up, such as a token that goes round among nodes. The reader leaves it alone for a
+	// while then, which doubles until waiting was worth it.
+	dryReads  = 4
+	shortRest = 10 * time.Millisecond
+	longRest  = time.Second
 	// largeRead is how much a read has to bring for the next one to follow at once.
 	largeRead = 16 << 10
 	// tricklePause is how long the reader waits.
@@ -60,11 +68,24 @@ func (t *trickle) read(bytes int, now, lastWrite func() time.Time) bool {
 	case t.runs && !quiet():
 		t.decide(false)
 	case t.runs && t.reads == dryReads:
-		t.decide(t.bytes > dryReads*smallRead)
+		isWorth := t.bytes > dryReads*t.worth
+		if isWorth {
+			t.pause = 0
+		} else {
+			t.pause = min(max(2*t.pause, shortRest), longRest)
+			t.rest = now().Add(t.pause)
+		}
+		t.decide(isWorth)
 	case !t.runs && t.reads == trickleReads:
-		t.decide(t.bytes <= trickleReads*smallRead && now().Sub(t.since) < trickleTime && quiet())
+		took := now().Sub(t.since)
+		runs := t.bytes <= trickleReads*smallRead && took < trickleTime && now().After(t.rest) && quiet()
+		if runs {
+			half := int64(t.bytes) * int64(tricklePause) / int64(max(took, 1)) / 2
+			t.worth = int(min(max(half, smallRead), largeRead/2))
+		}
+		t.decide(runs)
 	}
 	return t.runs && bytes < largeRead
 }
 
-func (t *trickle) decide(runs bool) { *t = trickle{runs: runs} }
+func (t *trickle) decide(runs bool) { t.runs, t.reads, t.bytes = runs, 0, 0 }

@@ -93,7 +93,7 @@ func TestTrickleWithGaps(t *testing.T) {
 func TestTrickleEnds(t *testing.T) {
 	begun := func(t *testing.T) *stream {
 		s := newStream()
-		s.read(trickleReads, time.Microsecond, 40)
+		s.read(trickleReads, 6*time.Microsecond, 40)
 		if n := s.read(1000, tricklePause, 5000); n != 1000 {
 			t.Fatalf("the reader waits %d times of 1000", n)
 		}
@@ -132,4 +132,24 @@ func TestTrickleEnds(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A peer that cannot go on while the reader waits, since what it waits for comes by way
+// of other nodes, is held up for a small part of the time only.
+func TestTrickleOfTokens(t *testing.T) {
+	for _, tokens := range []int{1, 8} {
+		s := newStream()
+		start := s.now
+		var waited time.Duration
+		for s.now.Sub(start) < 10*time.Second {
+			interval, bytes := 6*time.Microsecond, 40
+			if s.runs {
+				interval, bytes = tricklePause, tokens*40
+			}
+			waited += time.Duration(s.read(1, interval, bytes)) * tricklePause
+		}
+		if waited > 200*time.Millisecond {
+			t.Errorf("%d tokens are held up for %v of 10 s", tokens, waited)
+		}
+	}
 }
