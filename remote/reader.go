@@ -24,7 +24,6 @@ type reader struct {
 	ended    chan<- error // gets why reading has ended, once
 	delivery *actor.Delivery
 	rest     time.Time // until then others run the ports
-	gathers  bool      // the trickle counts
 	brought  int       // bytes, by the last read
 	trickle  trickle
 
@@ -47,7 +46,7 @@ const (
 )
 
 func newReader(l *link, ended chan<- error) *reader {
-	return &reader{link: l, ended: ended, delivery: l.peer.node.gateway.NewDelivery(), gathers: gathers(l.conn.NetConn())}
+	return &reader{link: l, ended: ended, delivery: l.peer.node.gateway.NewDelivery()}
 }
 
 // loop reads until the link ends, or another goroutine reads.
@@ -71,8 +70,8 @@ func (r *reader) loop() {
 			if !r.delivery.Hold {
 				runtime.Gosched() // whoever always finds more to read would never give way
 			}
-			if r.gathers && r.trickle.read(r.brought, time.Now, r.link.lastWrite) {
-				time.Sleep(tricklePause)
+			if s := r.link.socket; s != nil && r.trickle.read(r.brought, time.Now, r.link.lastWrite) {
+				s.rest(tricklePause, largeRead)
 			}
 			err = r.link.conn.Fill()
 		}

@@ -2,7 +2,10 @@
 
 package remote
 
-import "net"
+import (
+	"net"
+	"time"
+)
 
 // A socket writes without ever waiting, where the system lets it.
 type socket struct{}
@@ -10,3 +13,5 @@ type socket struct{}
 func newSocket(net.Conn) *socket { return nil }
 
 func (*socket) write([]byte) int { return 0 }
+
+func (*socket) rest(time.Duration, int) {}

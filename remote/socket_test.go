@@ -3,9 +3,11 @@ package remote
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,6 +39,38 @@ func tcpPair(t *testing.T) (a, b net.Conn) {
 		c.SetDeadline(time.Now().Add(20 * time.Second))
 	}
 	return a, b
+}
+
+// What comes while a socket rests, or afterwards, is read as ever: a single byte, too.
+func TestSocketRests(t *testing.T) {
+	a, b := tcpPair(t)
+	s := newSocket(a)
+	if s == nil {
+		t.Skip("this system has no sockets that do not wait: nor do they rest")
+	}
+	got := make([]byte, 10)
+	for i := range 20 {
+		if i%2 == 0 {
+			b.Write([]byte("before"))
+		}
+		s.rest(time.Millisecond, 1<<14)
+		if i%2 == 1 {
+			go b.Write([]byte("after")) // the read is likely to wait for it
+		}
+		n, err := io.ReadAtLeast(a, got, 5)
+		if err != nil || !strings.HasPrefix("before", string(got[:n])) && string(got[:n]) != "after" {
+			t.Fatalf("round %d: got %q, %v", i, got[:n], err)
+		}
+	}
+}
+
+// A connection that is more than a socket is none: of what has come, it reads a record
+// at a time.
+func TestSocketIsBare(t *testing.T) {
+	a, _ := tcpPair(t)
+	if newSocket(tls.Client(a, new(tls.Config))) != nil {
+		t.Error("TLS is taken for a socket")
+	}
 }
 
 // A socket takes what there is room for, says how much that was, and does not

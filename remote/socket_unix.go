@@ -5,9 +5,11 @@ package remote
 import (
 	"net"
 	"syscall"
+	"time"
 )
 
-// A socket writes without ever waiting. It is for one goroutine at a time.
+// A socket writes without ever waiting. It is for one goroutine at a time, and its
+// method rest for another one.
 type socket struct {
 	raw  syscall.RawConn
 	try  func(fd uintptr) (done bool) // made once
@@ -31,6 +33,20 @@ func newSocket(nc net.Conn) *socket {
 		return true
 	}
 	return s
+}
+
+// rest waits, and is not disturbed by what comes meanwhile, up to that many bytes: each
+// packet would wake the thread that looks after the network, though nobody waits for it.
+func (s *socket) rest(d time.Duration, bytes int) {
+	s.setLowWater(bytes)
+	time.Sleep(d)
+	s.setLowWater(1)
+}
+
+// setLowWater says how much must have come for the socket to be ready. Where that
+// cannot be said, it is ready when anything has come.
+func (s *socket) setLowWater(bytes int) {
+	s.raw.Control(func(fd uintptr) { syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVLOWAT, bytes) })
 }
 
 // write writes as much as there is room for, and returns how much that was. Of

@@ -1,10 +1,6 @@
 package remote
 
-import (
-	"net"
-	"syscall"
-	"time"
-)
+import "time"
 
 // A trickle is what comes from a peer that writes each message by itself, as Perl's
 // nodes do unless told otherwise, and has many. Each of them wakes the goroutine that
@@ -47,13 +43,6 @@ const (
 	// trickleQuiet is how long nothing has been sent to the peer then.
 	trickleQuiet = 10 * time.Millisecond
 )
-
-// gathers tells whether a read brings what has come meanwhile: whether nc is a socket,
-// and not more.
-func gathers(nc net.Conn) bool {
-	_, isSocket := nc.(syscall.Conn)
-	return isSocket
-}
 
 // read is told how much a read has brought, and returns whether to wait before the
 // next one. The function lastWrite tells when something was sent last.

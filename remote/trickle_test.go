@@ -1,8 +1,6 @@
 package remote
 
 import (
-	"crypto/tls"
-	"net"
 	"testing"
 	"time"
 )
@@ -28,25 +26,6 @@ func (s *stream) read(times int, interval time.Duration, bytes int) (waits int) 
 		}
 	}
 	return waits
-}
-
-func TestTrickleOnSocketsOnly(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	nc, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	if !gathers(nc) {
-		t.Error("the reader does not wait at a socket")
-	}
-	if gathers(tls.Client(nc, new(tls.Config))) {
-		t.Error("the reader waits for a single record of TLS")
-	}
 }
 
 func TestTrickle(t *testing.T) {
