@@ -48,13 +48,15 @@ func say(t *testing.T, v *actor.Delivery, port actor.PortID, m ...any) {
 	deliverBy(t, v, aemp.JSON, actor.Outgoing{Port: port.Name(), Message: actor.Message(m)})
 }
 
+type deliveryJob struct {
+	N    int
+	Text string
+}
+
+var _ = actor.Bind[deliveryJob]("delivery.job")
+
 // What a port gets does not depend on what came before, however alike it began.
 func TestDeliveryRepeats(t *testing.T) {
-	type job struct {
-		N    int
-		Text string
-	}
-	actor.Bind[job]("delivery.job")
 	sys := newSystem(t)
 	got := make(chan string, 100)
 	// What is left over tells what the others have not taken.
@@ -66,7 +68,7 @@ func TestDeliveryRepeats(t *testing.T) {
 		return nil
 	}
 	typed := sys.Port(func(c *actor.Context) error {
-		actor.On(c, func(_ *actor.Context, m job) error {
+		actor.On(c, func(_ *actor.Context, m deliveryJob) error {
 			got <- fmt.Sprint("job ", m)
 			return nil
 		})
