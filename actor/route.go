@@ -25,15 +25,22 @@ type routeTable [256]struct {
 	missed atomic.Uintptr // where the text of the PortID is that had no route last
 }
 
-// find returns the route of a PortID, or nil. Who sends to a port again and again
-// mostly has one text for it, so that routes are searched by where the text is:
-// that spares even looking at it.
-func (t *routeTable) find(to PortID, net *network) *route {
+// find returns the route of a PortID, or nil, and the mailbox of its port if it leads
+// to one. Who sends to a port again and again mostly has one text for it, so that
+// routes are searched by where the text is: that spares even looking at it.
+func (t *routeTable) find(to PortID, net *network) (*route, *mailbox) {
 	r := t[slotOf(to)].route.Load()
-	if r == nil || r.to != to || r.net != net || r.port != nil && r.port.open() == nil {
-		return nil
+	if r == nil || r.to != to || r.net != net {
+		return nil, nil
 	}
-	return r
+	if r.port == nil {
+		return r, nil
+	}
+	box := r.port.open()
+	if box == nil {
+		return nil, nil
+	}
+	return r, box
 }
 
 // again tells whether the same text had no route the last time either, in its slot.
@@ -62,23 +69,24 @@ func slotOf(to PortID) uintptr {
 func placeOf(to PortID) uintptr { return uintptr(unsafe.Pointer(unsafe.StringData(string(to)))) }
 
 // newRoute finds out where a PortID leads, and keeps it if it is worth that: who
-// sends to ever new ports, as with answers, pays little for routes.
-func (s *System) newRoute(to PortID, net *network) route {
-	r := route{to: to, net: net}
+// sends to ever new ports, as with answers, pays little for routes. It returns the
+// mailbox as well, as find does.
+func (s *System) newRoute(to PortID, net *network) (r route, box *mailbox) {
+	r = route{to: to, net: net}
 	r.node, r.name = to.Split()
 	r.local = net.isLocal(r.node)
 	leads := net.provider != nil
 	if r.local {
-		r.port, _ = s.shortcuts.find(r.name)
+		r.port, box = s.shortcuts.find(r.name)
 		leads = r.port != nil
 	}
 	if !leads || !s.routes.again(to) {
-		return r
+		return r, box
 	}
 	if !r.local {
 		r.peer = net.provider.Peer(r.node)
 	}
 	kept := r
 	s.routes[slotOf(to)].route.Store(&kept)
-	return r
+	return r, box
 }

@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 	"weak"
 
 	proto "github.com/asynkron/protoactor-go/actor"
@@ -47,14 +46,14 @@ func TestRouteIsTaken(t *testing.T) {
 		sys.Send(port, "n", i)
 		<-got
 	}
-	if r := sys.routes.find(port, sys.net.Load()); r == nil || r.port == nil {
+	if r, _ := sys.routes.find(port, sys.net.Load()); r == nil || r.port == nil {
 		t.Error("there is no route to a port that was sent to five times")
 	}
 	away := PortID("away#p")
 	for range 2 {
 		sys.Send(away, "n")
 	}
-	if r := sys.routes.find(away, sys.net.Load()); r == nil || r.peer == nil {
+	if r, _ := sys.routes.find(away, sys.net.Load()); r == nil || r.peer == nil {
 		t.Error("there is no route to a port of another node that was sent to twice")
 	}
 }
@@ -180,15 +179,10 @@ func TestRouteKeepsNothing(t *testing.T) {
 	for range 10 {
 		sys.Send(port, "x")
 	}
-	if r := sys.routes.find(port, sys.net.Load()); r == nil || r.port == nil {
+	if r, _ := sys.routes.find(port, sys.net.Load()); r == nil || r.port == nil {
 		t.Fatal("there is no route")
 	}
 	die(t, sys, port)
-	for deadline := time.Now().Add(10 * time.Second); kept.Value() != nil; {
-		if time.Now().After(deadline) {
-			t.Fatal("the state of a dead actor is still there")
-		}
-		runtime.GC()
-	}
+	waitUntilGone(t, "the state of a dead actor", kept)
 	runtime.KeepAlive(sys)
 }

@@ -91,11 +91,17 @@ func TestShortcutKeepsNothing(t *testing.T) {
 		sys.Send(port, "x")
 	}
 	die(t, sys, port)
+	waitUntilGone(t, "the state of a dead port", kept)
+	runtime.KeepAlive(sys)
+}
+
+// waitUntilGone waits until nobody holds what is kept by nothing but a weak pointer.
+func waitUntilGone[T any](t *testing.T, what string, kept weak.Pointer[T]) {
+	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); kept.Value() != nil; {
 		if time.Now().After(deadline) {
-			t.Fatal("the state of a dead port is still there")
+			t.Fatalf("%s is still there", what)
 		}
 		runtime.GC()
 	}
-	runtime.KeepAlive(sys)
 }

@@ -185,10 +185,10 @@ func (s *System) Send(to PortID, msg ...any) error { return s.send(to, msg, "", 
 // for the list that it is in.
 func (s *System) send(to PortID, msg Message, reply PortID, noWait bool) error {
 	net := s.net.Load()
-	r := s.routes.find(to, net)
+	r, box := s.routes.find(to, net)
 	if r == nil {
-		made := s.newRoute(to, net)
-		r = &made
+		made, found := s.newRoute(to, net)
+		r, box = &made, found
 	}
 	var m any
 	var b *binding
@@ -209,21 +209,20 @@ func (s *System) send(to PortID, msg Message, reply PortID, noWait bool) error {
 		}
 		m, reply = asValue(list), ""
 	}
-	if r.port != nil {
-		if box := r.port.open(); box != nil {
-			box.PostUserMessage(s.envelope(m, reply))
-			return nil
-		}
-	}
-	if r.local {
+	switch {
+	case box != nil:
+		box.PostUserMessage(s.envelope(m, reply))
+		return nil
+	case r.local:
 		s.deliver(r.name, m, reply)
 		return nil
 	}
 	err := ErrNoNetwork
 	out := Outgoing{Port: r.name, Message: m, Reply: reply, NoWait: noWait, binding: b}
-	if r.peer != nil {
+	switch {
+	case r.peer != nil:
 		err = r.peer.Send(out)
-	} else if net.provider != nil {
+	case net.provider != nil:
 		err = net.provider.Send(r.node, out)
 	}
 	if err != nil {

@@ -76,10 +76,11 @@ func (e *cborEncoder) Begin(dst []byte, n int) {
 }
 
 func (e *cborEncoder) resume(dst []byte, n int, port, tag string) bool {
-	if len(e.head.wire) == 0 || !e.head.is(n, port, tag) {
+	wire, known := e.head.find(n, port, tag)
+	if !known {
 		return false
 	}
-	e.buf = append(dst, e.head.wire...)
+	e.buf = append(dst, wire...)
 	return true
 }
 

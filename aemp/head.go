@@ -40,6 +40,11 @@ func (h *head) is(n int, port, tag string) bool {
 	return h.n == n && h.port == port && h.tag == tag
 }
 
+// find returns what a head is written as, if that is known.
+func (h *head) find(n int, port, tag string) (wire []byte, known bool) {
+	return h.wire, len(h.wire) > 0 && h.is(n, port, tag)
+}
+
 // learn remembers a head that comes for the second time in a row.
 func (h *head) learn(wire []byte, n int, port, tag string) {
 	if !h.is(n, port, tag) {

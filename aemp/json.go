@@ -51,10 +51,11 @@ func (e *jsonEncoder) Begin(dst []byte, n int) {
 }
 
 func (e *jsonEncoder) resume(dst []byte, n int, port, tag string) bool {
-	if len(e.head.wire) == 0 || !e.head.is(n, port, tag) {
+	wire, known := e.head.find(n, port, tag)
+	if !known {
 		return false
 	}
-	e.buf, e.start = append(dst, e.head.wire...), len(dst)
+	e.buf, e.start = append(dst, wire...), len(dst)
 	e.due = append(e.due[:0], ']')
 	e.err = nil
 	return true

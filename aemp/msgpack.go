@@ -84,10 +84,11 @@ func (e *msgpackEncoder) Begin(dst []byte, n int) {
 }
 
 func (e *msgpackEncoder) resume(dst []byte, n int, port, tag string) bool {
-	if len(e.head.wire) == 0 || !e.head.is(n, port, tag) {
+	wire, known := e.head.find(n, port, tag)
+	if !known {
 		return false
 	}
-	e.b = append(dst, e.head.wire...)
+	e.b = append(dst, wire...)
 	e.start = len(dst)
 	e.err = nil
 	return true

@@ -71,7 +71,7 @@ func (r *reader) loop() {
 				runtime.Gosched() // whoever always finds more to read would never give way
 			}
 			if s := r.link.socket; s != nil && r.trickle.read(r.brought, time.Now, r.link.lastWrite) {
-				s.rest(tricklePause, largeRead)
+				s.gather(tricklePause, largeRead)
 			}
 			err = r.link.conn.Fill()
 		}

@@ -14,4 +14,4 @@ func newSocket(net.Conn) *socket { return nil }
 
 func (*socket) write([]byte) int { return 0 }
 
-func (*socket) rest(time.Duration, int) {}
+func (*socket) gather(time.Duration, int) {}

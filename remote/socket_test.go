@@ -41,19 +41,19 @@ func tcpPair(t *testing.T) (a, b net.Conn) {
 	return a, b
 }
 
-// What comes while a socket rests, or afterwards, is read as ever: a single byte, too.
-func TestSocketRests(t *testing.T) {
+// What comes while a socket gathers, or afterwards, is read as ever: a single byte, too.
+func TestSocketGathers(t *testing.T) {
 	a, b := tcpPair(t)
 	s := newSocket(a)
 	if s == nil {
-		t.Skip("this system has no sockets that do not wait: nor do they rest")
+		t.Skip("this system has no sockets that do not wait: nor do they gather")
 	}
 	got := make([]byte, 10)
 	for i := range 20 {
 		if i%2 == 0 {
 			b.Write([]byte("before"))
 		}
-		s.rest(time.Millisecond, 1<<14)
+		s.gather(time.Millisecond, 1<<14)
 		if i%2 == 1 {
 			go b.Write([]byte("after")) // the read is likely to wait for it
 		}

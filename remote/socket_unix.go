@@ -9,7 +9,7 @@ import (
 )
 
 // A socket writes without ever waiting. It is for one goroutine at a time, and its
-// method rest for another one.
+// method gather for another one.
 type socket struct {
 	raw  syscall.RawConn
 	try  func(fd uintptr) (done bool) // made once
@@ -35,9 +35,9 @@ func newSocket(nc net.Conn) *socket {
 	return s
 }
 
-// rest waits, and is not disturbed by what comes meanwhile, up to that many bytes: each
+// gather waits, and is not disturbed by what comes meanwhile, up to that many bytes: each
 // packet would wake the thread that looks after the network, though nobody waits for it.
-func (s *socket) rest(d time.Duration, bytes int) {
+func (s *socket) gather(d time.Duration, bytes int) {
 	s.setLowWater(bytes)
 	time.Sleep(d)
 	s.setLowWater(1)
